@@ -1,0 +1,43 @@
+# Every target is idempotent and works from a clean clone.
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lint contracts eval-traffic clean
+
+PY := .venv/bin
+SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src cloud/demo/src
+
+help: ## show the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+setup: ## install OS packages if missing, the venv and pinned dependencies
+	@tools/setup.sh
+
+demo: setup ## count people on real CCTV footage, end to end (CAMERA=… for your own, DEMO_SECONDS=…)
+	@$(PY)/python -m shopfloor_demo
+
+test: setup ## run the tests (T=path narrows them)
+	@$(PY)/python -m pytest -q $(T)
+
+check: lint test ## the whole gate: formatting, types, import rules, dependencies, tests
+
+lint: setup ## formatting, types, import rules, unused code and dependencies, generated documents
+	$(PY)/ruff format --check .
+	$(PY)/ruff check .
+	$(PY)/mypy $(SOURCES)
+	$(PY)/lint-imports --no-cache
+	@for d in services/contracts services/kit services/ingest edge cloud/demo; do \
+	  echo "deptry $$d" && (cd $$d && "$(CURDIR)/$(PY)/deptry" src) || exit 1; done
+	$(PY)/vulture
+	$(PY)/python -m shopfloor_contracts.documents docs/contracts --check
+
+format: setup ## format the code and mend what can be mended
+	@$(PY)/ruff format . && $(PY)/ruff check --fix .
+
+contracts: setup ## write JSON Schema and AsyncAPI from the contracts
+	@$(PY)/python -m shopfloor_contracts.documents docs/contracts
+
+eval-traffic: setup ## count crossings on real CCTV against ground truth: var/eval/traffic.json
+	@$(PY)/python -m shopfloor_demo.evaluate
+
+clean: ## remove what was made here, not the caches outside
+	@rm -rf var .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

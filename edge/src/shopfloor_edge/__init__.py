@@ -1,0 +1,1 @@
+"""Everything installed on a device."""

@@ -1,0 +1,1 @@
+"""Process: the only way out of the device."""

@@ -1,0 +1,138 @@
+"""Composition root of the agent: drains the outbox over MQTT, says how the device is."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import signal
+import threading
+import time
+from pathlib import Path
+
+from shopfloor_contracts.events import Kind
+from shopfloor_contracts.site import SiteFile
+from shopfloor_contracts.topics import ack_topic
+from shopfloor_edge.agent.delivery import Delivery
+from shopfloor_edge.agent.presence import Presence
+from shopfloor_edge.agent.uplink import Uplink
+from shopfloor_edge.errors import JournalError
+from shopfloor_edge.journal.outbox import Outbox
+from shopfloor_edge.journal.state import read_state
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+"""How long a committed event waits at most before it is sent."""
+DRAIN_PATIENCE_S = 60.0
+
+
+class Agent:
+    """The loop around delivery and presence. One thread; the network has its own."""
+
+    def __init__(self, site: SiteFile, state: Path) -> None:
+        self._site, self._state = site, state
+        self._outbox = Outbox(state, max_rows=site.outbox.max_rows, max_bytes=site.outbox.max_bytes)
+        self._presence = Presence(site)
+        self._uplink = Uplink(
+            site.uplink,
+            client_id=f"{site.site}/{site.device}",
+            ack_topic=ack_topic(site.site, site.device),
+        )
+        self._delivery = Delivery(self._outbox, self._uplink, site=site.site, device=site.device)
+        self._started_s = time.monotonic()
+        self._heartbeat_due_s = 0.0
+        self._born = False
+        self._counted_bytes = 0
+        self._journal_failed = False
+
+    def run(self, stop: threading.Event, *, drain: bool) -> int:
+        """Work until stopped, or with ``drain`` until the outbox is empty and acknowledged.
+
+        Raises:
+            BrokerRefusedError: on the first connection; a later refusal is tried again.
+        """
+        self._uplink.last_will(self._presence.topic(Kind.DEATH), self._presence.last_will())
+        self._uplink.open()
+        try:
+            while not stop.is_set():
+                if self._uplink.refused is not None:
+                    raise self._uplink.refused
+                self._step(time.monotonic())
+                if drain and self._is_drained():
+                    return 0
+                if drain and time.monotonic() - self._started_s > DRAIN_PATIENCE_S:
+                    log.error("outbox not drained in time")
+                    return 1
+                self._uplink.woken.wait(POLL_S)
+                self._uplink.woken.clear()
+        finally:
+            self._uplink.close(self._presence.topic(Kind.DEATH), self._presence.farewell())
+            with contextlib.suppress(JournalError):
+                self._count(0)
+            self._outbox.close()
+        return 0
+
+    def _step(self, now_s: float) -> None:
+        try:
+            self._hear(now_s)
+            if not self._uplink.connected.is_set():
+                self._born = False
+                return
+            if not self._born:
+                self._announce(now_s)
+            self._count(self._delivery.pump(now_s))
+            self._beat(now_s)
+        except JournalError as e:
+            if not self._journal_failed:
+                log.warning("journal cannot be used, trying again", extra={"reason": str(e)})
+            self._journal_failed = True
+        else:
+            self._journal_failed = False
+
+    def _hear(self, now_s: float) -> None:
+        """Take every acknowledgement that has come."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._delivery.acknowledge(self._uplink.acks.get_nowait(), now_s)
+
+    def _announce(self, now_s: float) -> None:
+        topic = self._presence.topic(Kind.BIRTH)
+        birth = self._presence.birth(self._outbox.position())
+        self._born = self._uplink.say(topic, birth, retain=True)
+        self._delivery.restart(now_s)
+        self._heartbeat_due_s = now_s
+
+    def _beat(self, now_s: float) -> None:
+        if now_s < self._heartbeat_due_s:
+            return
+        self._heartbeat_due_s = now_s + self._site.uplink.heartbeat_s
+        state = read_state(self._state)
+        beat = self._presence.heartbeat(state, uptime_s=now_s - self._started_s)
+        self._uplink.say(self._presence.topic(Kind.HEARTBEAT), beat, qos=0)
+
+    def _count(self, events: int) -> None:
+        """Record what has left since the last time."""
+        new_bytes = self._uplink.sent_bytes - self._counted_bytes
+        if new_bytes or events:
+            self._outbox.count_sent(events, new_bytes)
+            self._counted_bytes += new_bytes
+
+    def _is_drained(self) -> bool:
+        position = self._outbox.position()
+        return self._born and not self._outbox.waiting(position.acked, 1)
+
+
+def run_agent(site: SiteFile, state: Path, *, drain: bool) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code.
+
+    Raises:
+        OperatorError: the broker refuses this device, or its secrets cannot be read.
+        JournalError: the state folder cannot be written at the start.
+    """
+    stop = threading.Event()
+    agent = Agent(site, state)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    log.info("agent started", extra={"site": site.site, "device": site.device})
+    return agent.run(stop, drain=drain)

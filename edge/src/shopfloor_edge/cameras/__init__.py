@@ -1,0 +1,1 @@
+"""Capability: frames from cameras and files."""

@@ -1,0 +1,105 @@
+"""From a camera's frame to a model's input: the one path, everywhere.
+
+Frames are I420, as decoders give them. Each plane is resized and only the small picture is
+converted to colour, which costs half of converting first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shopfloor_contracts.bundles import Preprocess
+
+Plane = NDArray[np.uint8]
+Planes = tuple[Plane, Plane, Plane]
+"""Y ``(H, W)``, U and V ``(ceil(H/2), ceil(W/2))``; BT.601, limited range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a frame lies in the model's input."""
+
+    scale_x: float
+    scale_y: float
+    left_px: int
+    top_px: int
+
+    def to_frame(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map ``(N, 4)`` xyxy from input pixels to frame pixels."""
+        offset = np.array([self.left_px, self.top_px] * 2, np.float32)
+        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
+        return (boxes - offset) / scale
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Buffers and places for frames of one size."""
+
+    inner: tuple[int, int]
+    """Width and height of the frame inside the input, even because I420 needs it."""
+    placement: Placement
+    image: NDArray[np.uint8]
+    i420: NDArray[np.uint8]
+
+    def paste(self, small: NDArray[np.uint8] | cv2.typing.MatLike) -> None:
+        top, left = self.placement.top_px, self.placement.left_px
+        self.image[top : top + small.shape[0], left : left + small.shape[1]] = small
+
+
+class Letterbox:
+    """Resizes frames into a reused ``(H, W, 3)`` buffer, keeping their shape, padding the rest."""
+
+    def __init__(self, spec: Preprocess) -> None:
+        self._spec = spec
+        self._size = (0, 0)
+        self._layout: _Layout | None = None
+
+    def from_i420(self, planes: Planes) -> tuple[NDArray[np.uint8], Placement]:
+        """Return the input image and the frame's place in it; valid until the next call."""
+        y, u, v = planes
+        layout = self._for_size(y.shape[1], y.shape[0])
+        width, height = layout.inner
+        half_w, half_h = width // 2, height // 2
+        flat = layout.i420.reshape(-1)
+        luma, chroma = width * height, half_w * half_h
+        cv2.resize(y, (width, height), dst=flat[:luma].reshape(height, width))
+        cv2.resize(u, (half_w, half_h), dst=flat[luma : luma + chroma].reshape(half_h, half_w))
+        cv2.resize(v, (half_w, half_h), dst=flat[luma + chroma :].reshape(half_h, half_w))
+        code = cv2.COLOR_YUV2BGR_I420 if self._spec.colour == "bgr" else cv2.COLOR_YUV2RGB_I420
+        layout.paste(cv2.cvtColor(layout.i420, code))
+        return layout.image, layout.placement
+
+    def from_bgr(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Placement]:
+        """Do the same for a still picture, ``(H, W, 3)`` BGR."""
+        layout = self._for_size(image.shape[1], image.shape[0])
+        small = cv2.resize(image, layout.inner)
+        swap = self._spec.colour == "rgb"
+        layout.paste(cv2.cvtColor(small, cv2.COLOR_BGR2RGB) if swap else small)
+        return layout.image, layout.placement
+
+    def _for_size(self, width: int, height: int) -> _Layout:
+        if self._layout is None or self._size != (width, height):
+            self._layout, self._size = _lay_out(self._spec, width, height), (width, height)
+        return self._layout
+
+
+def _lay_out(spec: Preprocess, width: int, height: int) -> _Layout:
+    scale = min(spec.width_px / width, spec.height_px / height)
+    inner = (_even(width * scale, spec.width_px), _even(height * scale, spec.height_px))
+    centred = spec.letterbox == "centre"
+    left = (spec.width_px - inner[0]) // 2 if centred else 0
+    top = (spec.height_px - inner[1]) // 2 if centred else 0
+    return _Layout(
+        inner,
+        Placement(inner[0] / width, inner[1] / height, left, top),
+        np.full((spec.height_px, spec.width_px, 3), spec.pad, np.uint8),
+        np.empty((inner[1] * 3 // 2, inner[0]), np.uint8),
+    )
+
+
+def _even(length: float, limit: int) -> int:
+    return max(2, min(limit, round(length / 2) * 2))

@@ -1,0 +1,1 @@
+"""Capability: events and camera state, durable in SQLite."""

@@ -1,0 +1,105 @@
+"""``state.db``: one SQLite file between the device's processes."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from shopfloor_edge.errors import JournalError
+
+FILE_NAME = "state.db"
+BUSY_TIMEOUT_MS = 5000
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS stream (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    id TEXT NOT NULL,
+    next_seq INTEGER NOT NULL,
+    acked INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS outbox (
+    seq INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    event BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS outbox_by_priority ON outbox (priority, seq);
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS cameras (camera TEXT PRIMARY KEY, state TEXT NOT NULL);
+INSERT OR IGNORE INTO counters VALUES ('outbox_rows', 0), ('outbox_bytes', 0);
+CREATE TRIGGER IF NOT EXISTS outbox_in AFTER INSERT ON outbox BEGIN
+    UPDATE counters SET value = value + 1 WHERE name = 'outbox_rows';
+    UPDATE counters SET value = value + new.bytes WHERE name = 'outbox_bytes';
+END;
+CREATE TRIGGER IF NOT EXISTS outbox_out AFTER DELETE ON outbox BEGIN
+    UPDATE counters SET value = value - 1 WHERE name = 'outbox_rows';
+    UPDATE counters SET value = value - old.bytes WHERE name = 'outbox_bytes';
+END;
+"""
+
+
+def connect(folder: Path, *, durable: bool) -> sqlite3.Connection:
+    """Open ``state.db`` in ``folder``, making both when absent.
+
+    Args:
+        durable: commits are on the disk before they return; without it the last commits may
+            be lost with the power, never torn.
+
+    Raises:
+        JournalError: the folder or the file cannot be written, or is no database.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        connection = sqlite3.connect(
+            folder / FILE_NAME, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        connection.executescript(_SCHEMA)
+        connection.execute("INSERT OR IGNORE INTO stream VALUES (1, ?, 1, 0)", (str(uuid.uuid4()),))
+    except (sqlite3.Error, OSError) as e:
+        raise JournalError(f"{folder / FILE_NAME}: {e}") from e
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run a block as one write transaction.
+
+    Raises:
+        JournalError: SQLite refused; nothing of the block is kept.
+    """
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    except sqlite3.Error as e:
+        raise JournalError(f"{FILE_NAME}: {e}") from e
+
+
+Counter = Literal[
+    "events_committed",
+    "events_acked",
+    "events_sent",
+    "uplink_bytes",
+    "outbox_dropped",
+    "outbox_write_failures",
+]
+
+
+def add(connection: sqlite3.Connection, counter: Counter, by: int) -> None:
+    """Add to a counter, inside the caller's transaction."""
+    connection.execute(
+        "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + ?",
+        (counter, by, by),
+    )

@@ -1,0 +1,160 @@
+"""The outbox: what has happened, kept until the cloud says that it has it.
+
+An event is committed (fsynced) before anything is sent and deleted only when the cloud has
+acknowledged it. The outbox is bounded: the oldest of the lowest priority goes first, and every
+drop is counted.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from shopfloor_contracts.events import (
+    EVENT_ADAPTER,
+    Event,
+    EventData,
+    Kind,
+    build_event,
+    encode,
+    kind_of,
+)
+from shopfloor_edge.journal.database import add, connect, transaction
+
+PRIORITY = {Kind.TRAFFIC: 2, Kind.OCCUPANCY: 1}
+"""Higher is kept longer. What people paid for is traffic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event that has no number yet."""
+
+    data: EventData
+    source: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An event in the outbox, ready to be sent."""
+
+    seq: int
+    kind: Kind
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the outbox stands."""
+
+    stream: uuid.UUID
+    next_seq: int
+    acked: int
+
+
+class Outbox:
+    """One process's handle; not shared among threads.
+
+    Raises:
+        JournalError: from every method, when the file cannot be written now.
+    """
+
+    def __init__(self, folder: Path, *, max_rows: int, max_bytes: int) -> None:
+        self._connection = connect(folder, durable=True)
+        self._max_rows, self._max_bytes = max_rows, max_bytes
+        row = self._connection.execute("SELECT id FROM stream").fetchone()
+        self._stream = uuid.UUID(row[0])
+
+    def position(self) -> Position:
+        """Return stream, next sequence and how far the cloud has acknowledged."""
+        next_seq, acked = self._connection.execute("SELECT next_seq, acked FROM stream").fetchone()
+        return Position(self._stream, next_seq, acked)
+
+    def commit(self, drafts: Sequence[Draft]) -> int:
+        """Number and store the drafts in one fsynced transaction; return how many were dropped."""
+        with transaction(self._connection):
+            (seq,) = self._connection.execute("SELECT next_seq FROM stream").fetchone()
+            for number, draft in enumerate(drafts, start=seq):
+                self._insert(number, draft)
+            self._connection.execute("UPDATE stream SET next_seq = ?", (seq + len(drafts),))
+            add(self._connection, "events_committed", len(drafts))
+            return self._trim()
+
+    def waiting(self, after: int, limit: int) -> list[Waiting]:
+        """Return the next events with a sequence above ``after``, in order."""
+        rows = self._connection.execute(
+            "SELECT seq, kind, event FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after, limit),
+        ).fetchall()
+        previous = self._previous(after)
+        found = []
+        for seq, kind, payload in rows:
+            event = EVENT_ADAPTER.validate_json(payload).model_copy(update={"prevseq": previous})
+            found.append(Waiting(seq, Kind(kind), event))
+            previous = seq
+        return found
+
+    def acknowledge(self, up_to: int) -> int:
+        """Delete what the cloud has stored; return how many events that were."""
+        with transaction(self._connection):
+            deleted = self._connection.execute(
+                "DELETE FROM outbox WHERE seq <= ?", (up_to,)
+            ).rowcount
+            self._connection.execute("UPDATE stream SET acked = MAX(acked, ?)", (up_to,))
+            add(self._connection, "events_acked", deleted)
+        return deleted
+
+    def count_sent(self, events: int, uplink_bytes: int) -> None:
+        """Add to the counters of what has left the device."""
+        with transaction(self._connection):
+            add(self._connection, "events_sent", events)
+            add(self._connection, "uplink_bytes", uplink_bytes)
+
+    def count_failures(self, failures: int) -> None:
+        """Record commits that had to be tried again."""
+        with transaction(self._connection):
+            add(self._connection, "outbox_write_failures", failures)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _insert(self, seq: int, draft: Draft) -> None:
+        kind = kind_of(draft.data)
+        payload = encode(
+            build_event(
+                draft.data, source=draft.source, time=draft.time, stream=self._stream, seq=seq
+            )
+        )
+        self._connection.execute(
+            "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)",
+            (seq, kind, PRIORITY[kind], len(payload), payload),
+        )
+
+    def _previous(self, after: int) -> int:
+        """Return the last sequence up to ``after`` that was not dropped."""
+        (waiting,) = self._connection.execute(
+            "SELECT MAX(seq) FROM outbox WHERE seq <= ?", (after,)
+        ).fetchone()
+        return max(waiting or 0, self.position().acked)
+
+    def _trim(self) -> int:
+        dropped = 0
+        while True:
+            counters = dict(self._connection.execute("SELECT name, value FROM counters"))
+            if (
+                counters["outbox_rows"] <= self._max_rows
+                and counters["outbox_bytes"] <= self._max_bytes
+            ):
+                break
+            cursor = self._connection.execute(
+                "DELETE FROM outbox WHERE seq ="
+                " (SELECT seq FROM outbox ORDER BY priority, seq LIMIT 1)"
+            )
+            dropped += cursor.rowcount
+        if dropped:
+            add(self._connection, "outbox_dropped", dropped)
+        return dropped

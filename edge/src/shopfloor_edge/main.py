@@ -1,0 +1,109 @@
+"""``shopfloor-edge``: the commands of a device."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from shopfloor_contracts.errors import ContractError
+from shopfloor_edge.errors import EdgeError, JournalError, OperatorError
+from shopfloor_edge.logs import configure_logging
+from shopfloor_edge.settings import load_site
+
+EXAMPLES = """examples:
+  shopfloor-edge fetch                                  bring the models of the zoo
+  shopfloor-edge check --site store.toml                read a site file, say what it counts
+  shopfloor-edge vision --site store.toml               count until SIGTERM
+  shopfloor-edge agent --site store.toml --drain        send what waits, then end
+
+exit codes: 0 done, 1 our fault or worth a retry, 2 something that you can mend
+"""
+DEFAULT_STATE = Path("var/state")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser with every command; the docs are tested against it."""
+    parser = argparse.ArgumentParser(
+        prog="shopfloor-edge",
+        description="Count people on cameras, on this device; send only figures.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--log-level", default="info", choices=["debug", "info", "warning", "error"]
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    vision = commands.add_parser("vision", help="watch the cameras and write the journal")
+    agent = commands.add_parser("agent", help="send the journal to the cloud")
+    check = commands.add_parser("check", help="check a site file")
+    for command in (vision, agent, check):
+        command.add_argument("--site", type=Path, required=True, metavar="FILE", help="site file")
+    for command in (vision, agent):
+        command.add_argument(
+            "--state",
+            type=Path,
+            default=DEFAULT_STATE,
+            metavar="DIR",
+            help=f"folder of state.db (default {DEFAULT_STATE})",
+        )
+    vision.add_argument("--scene", type=Path, metavar="PNG", help="masked picture, at the end")
+    vision.add_argument("--report", type=Path, metavar="JSON", help="totals, at the end")
+    vision.add_argument(
+        "--crossings", type=Path, metavar="JSONL", help="every crossing with its time; stays here"
+    )
+    agent.add_argument("--drain", action="store_true", help="end when all is acknowledged")
+    fetch = commands.add_parser("fetch", help="bring model bundles into the cache")
+    fetch.add_argument("bundle", nargs="*", help="names; default: every bundle of the zoo")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; errors become one line and an exit code."""
+    arguments = build_parser().parse_args(argv)
+    configure_logging(arguments.log_level)
+    try:
+        return _run(arguments)
+    except (OperatorError, ContractError) as e:
+        print(f"shopfloor-edge: {e}", file=sys.stderr)
+        return 2
+    except JournalError as e:
+        print(f"shopfloor-edge: {e}", file=sys.stderr)
+        return 1
+    except EdgeError as e:
+        print(f"shopfloor-edge: {e}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "fetch":
+        return _fetch(arguments.bundle)
+    site = load_site(arguments.site)
+    if arguments.command == "check":
+        for camera in site.cameras:
+            drawn = [f"line {line.name}" for line in camera.lines]
+            drawn += [f"zone {zone.name}" for zone in camera.zones]
+            print(f"{camera.name}: {', '.join(drawn) or 'nothing is counted'}")
+        return 0
+    # Each process loads only what is its own: the agent never has pixels in its memory.
+    if arguments.command == "agent":
+        app = importlib.import_module("shopfloor_edge.agent.app")
+        return int(app.run_agent(site, arguments.state, drain=arguments.drain))
+    app = importlib.import_module("shopfloor_edge.vision.app")
+    outputs = app.Outputs(arguments.scene, arguments.report, arguments.crossings)
+    return int(app.run_vision(site, arguments.state, outputs))
+
+
+def _fetch(names: list[str]) -> int:
+    zoo = importlib.import_module("shopfloor_edge.inference.zoo")
+    for name in names or sorted(zoo.load_zoo()):
+        for build in zoo.find_manifest(name).builds:
+            path = zoo.resolve(build, download=True)
+            print(f"{name} {build.target}: {os.path.relpath(path)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Pure: tracks from detections."""

@@ -1,0 +1,1 @@
+"""Process: cameras in, journal out."""

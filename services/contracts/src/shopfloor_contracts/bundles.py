@@ -1,0 +1,97 @@
+"""Manifest of a model bundle, and the zoo file that lists bundles and where their builds are."""
+
+from __future__ import annotations
+
+import tomllib
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from shopfloor_contracts.base import Count, Digest, Operator, Ratio, Slug, refuse_twins
+from shopfloor_contracts.errors import ZooError
+from shopfloor_contracts.problems import describe
+
+
+class Head(StrEnum):
+    """How a model's raw output is turned into detections."""
+
+    YOLOX = "yolox"
+    """``(N, A, 5 + C)``: xy offsets, log sizes, objectness, class scores, on strides 8, 16, 32."""
+    END2END = "end2end"
+    """``(N, K, 6)``: x1, y1, x2, y2, score, class in input pixels; no NMS needed."""
+
+
+class Preprocess(Operator):
+    """From a camera's frame to the model's input. One path for training and serving."""
+
+    width_px: Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
+    height_px: Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
+    layout: Literal["nchw-float32", "nhwc-uint8"]
+    colour: Literal["bgr", "rgb"]
+    scale: Annotated[float, Field(gt=0)] = 1.0
+    """Multiplied with 0–255 pixels."""
+    letterbox: Literal["top-left", "centre"]
+    pad: Annotated[int, Field(ge=0, le=255)] = 114
+
+
+class Build(Operator):
+    """One file of a bundle, made for one kind of runtime."""
+
+    target: Slug
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
+    sha256: Digest
+    size_bytes: Count
+    urls: list[Annotated[str, Field(pattern=r"^https://")]] = Field(default_factory=list)
+
+
+class Manifest(Operator):
+    """What a bundle is, what it needs and what it finds."""
+
+    name: Slug
+    version: Annotated[str, Field(min_length=1, max_length=64)]
+    task: Literal["detect"]
+    licence: Annotated[str, Field(min_length=1, max_length=64)]
+    source: Annotated[str, Field(max_length=200)]
+    classes: Annotated[list[str], Field(min_length=1, max_length=1000)]
+    head: Head
+    preprocess: Preprocess
+    score_min: Ratio = 0.1
+    """Detections below are not worth tracking."""
+    nms_iou: Ratio = 0.65
+    builds: Annotated[list[Build], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _targets_are_unique(self) -> Manifest:
+        refuse_twins("build", [build.target for build in self.builds])
+        return self
+
+    def build_for(self, target: str) -> Build | None:
+        """Return the build for ``target``, or None."""
+        return next((build for build in self.builds if build.target == target), None)
+
+
+class Zoo(Operator):
+    """The bundles that this release knows."""
+
+    bundle: list[Manifest]
+
+    @model_validator(mode="after")
+    def _bundle_names_are_unique(self) -> Zoo:
+        refuse_twins("bundle", [manifest.name for manifest in self.bundle])
+        return self
+
+
+def parse_zoo(text: str, *, source: str) -> dict[str, Manifest]:
+    """Read a zoo file; ``source`` names it in errors.
+
+    Raises:
+        ZooError: not TOML, or against the schema; the message names file and key.
+    """
+    try:
+        zoo = Zoo.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as e:
+        raise ZooError(f"{source}: not TOML: {e}") from e
+    except ValidationError as e:
+        raise ZooError(f"{source}: " + "; ".join(describe(e, Zoo))) from e
+    return {manifest.name: manifest for manifest in zoo.bundle}

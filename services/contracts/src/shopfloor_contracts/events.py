@@ -1,0 +1,335 @@
+"""CloudEvents 1.0 that leave a device: what each kind carries, how ids and sequences are made.
+
+No type here has a field that can hold pixels: text fields are bounded names, numbers are
+counts and seconds. ``tests/contract/test_no_pixels.py`` holds that.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from shopfloor_contracts.base import (
+    SLUG_PATTERN,
+    Count,
+    Digest,
+    Ratio,
+    Seconds,
+    Slug,
+    Wire,
+    refuse_twins,
+)
+from shopfloor_contracts.errors import EventRejectedError
+
+EVENT_NAMESPACE = uuid.UUID("5b1f6d0e-4d4e-5c0b-9d55-0f1a3f0c7e11")
+MAX_EVENT_BYTES = 128 * 1024
+"""A larger message is refused unread. The largest legal event is a heartbeat of 64 cameras, each
+with a reason of 200 characters that JSON escapes sixfold: 86 kB; the rest is for newer writers."""
+_MAX_DETAIL_CHARS = 300
+
+
+class Kind(StrEnum):
+    """Kinds of event; also the last level of the topic."""
+
+    TRAFFIC = "traffic"
+    OCCUPANCY = "occupancy"
+    BIRTH = "birth"
+    DEATH = "death"
+    HEARTBEAT = "heartbeat"
+
+
+DURABLE_KINDS = frozenset({Kind.TRAFFIC, Kind.OCCUPANCY})
+"""Kinds that pass through the outbox and are acknowledged; the others describe the moment."""
+
+
+class CameraStatus(StrEnum):
+    """State of a camera as its supervisor sees it."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    STALLED = "stalled"
+    ABSENT = "absent"
+    MISCONFIGURED = "misconfigured"
+    ENDED = "ended"
+
+
+def _in_utc(at: datetime) -> datetime:
+    # Python's datetime ends with the year 9999; a window may be added without overflow.
+    if not 1970 <= at.year < 9999:
+        raise ValueError(f"year {at.year} is not in 1970–9998")
+    return at.astimezone(UTC)
+
+
+Instant = Annotated[
+    AwareDatetime,
+    AfterValidator(_in_utc),
+    PlainSerializer(lambda at: at.astimezone(UTC).isoformat().replace("+00:00", "Z")),
+]
+ShortText = Annotated[str, Field(max_length=200)]
+
+
+class Window(Wire):
+    """What every aggregate rests on."""
+
+    window_start: Instant
+    window_s: Annotated[float, Field(gt=0, le=86_400)]
+    coverage_ratio: Ratio
+    """Share of the window in which the camera was really observed."""
+    frames: Count
+    """Frames that were inferred."""
+    model_digest: Digest
+    zone_version: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
+    """Digest of the camera's lines and zones as configured."""
+
+
+class LineCount(Wire):
+    """Crossings of one line. Mergeable by addition."""
+
+    line: Slug
+    crossings_in: Count = 0
+    crossings_out: Count = 0
+
+
+class TrafficData(Window):
+    """Crossings of every line of one camera in one window."""
+
+    lines: Annotated[list[LineCount], Field(min_length=1, max_length=64)]
+
+    @model_validator(mode="after")
+    def _lines_are_unique(self) -> TrafficData:
+        refuse_twins("line", [count.line for count in self.lines])
+        return self
+
+
+OCCUPANCY_EDGES = (1, 2, 3, 5, 8, 13, 21)
+"""Histogram buckets: 0, 1, 2, 3–4, 5–7, 8–12, 13–20, 21 and more people."""
+
+
+class ZoneOccupancy(Wire):
+    """How full one zone was. Mergeable: sums add, maxima take the larger."""
+
+    zone: Slug
+    people_s: Seconds
+    """Integral of the head count over observed time; divided by ``observed_s`` it is the mean."""
+    observed_s: Seconds
+    people_max: Count
+    histogram_s: Annotated[list[Seconds], Field(min_length=8, max_length=8)]
+    """Observed seconds per bucket of ``OCCUPANCY_EDGES``."""
+
+
+class OccupancyData(Window):
+    """Occupancy of every zone of one camera in one window."""
+
+    zones: Annotated[list[ZoneOccupancy], Field(min_length=1, max_length=64)]
+
+    @model_validator(mode="after")
+    def _zones_are_unique(self) -> OccupancyData:
+        refuse_twins("zone", [zone.zone for zone in self.zones])
+        return self
+
+
+class BirthData(Wire):
+    """A device is connected: who it is and where its outbox stands."""
+
+    boot_id: uuid.UUID
+    stream: uuid.UUID
+    """Identity of the outbox; a new one means that sequences start again."""
+    next_seq: Count
+    software: ShortText
+    cameras: Annotated[list[Slug], Field(max_length=64)]
+
+
+class DeathData(Wire):
+    """A device is gone: sent by itself on a clean stop, by the broker otherwise."""
+
+    boot_id: uuid.UUID
+    reason: Literal["stopped", "connection-lost"]
+
+
+class CameraHealth(Wire):
+    """One camera at the moment of a heartbeat."""
+
+    camera: Slug
+    status: CameraStatus
+    fps: Annotated[float, Field(ge=0, le=1000)]
+    reason: ShortText = ""
+
+
+class HeartbeatData(Wire):
+    """A device's health now. Losing one loses nothing."""
+
+    boot_id: uuid.UUID
+    uptime_s: Seconds
+    outbox_rows: Count
+    outbox_bytes: Count
+    outbox_dropped: Count
+    outbox_write_failures: Count = 0
+    cameras: Annotated[list[CameraHealth], Field(max_length=64)]
+
+
+_SLUG = SLUG_PATTERN.strip("^$")
+_SOURCE_PATTERN = f"^/sites/{_SLUG}/devices/{_SLUG}(/cameras/{_SLUG})?$"
+
+
+class EnvelopeFields(Wire):
+    """CloudEvents 1.0 context attributes, with three extensions of ours.
+
+    ``stream``/``seq`` number what one outbox (or one boot) says. ``prevseq`` is the sequence
+    before this one that was not dropped, so that a receiver can tell "lost on the way" (wait
+    for it) from "dropped by the device" (count it).
+    """
+
+    specversion: Literal["1.0"] = "1.0"
+    id: uuid.UUID
+    source: Annotated[str, Field(pattern=_SOURCE_PATTERN, max_length=300)]
+    time: Instant
+    stream: uuid.UUID
+    seq: Count
+    prevseq: Count | None = None
+
+    @model_validator(mode="after")
+    def _sequence_goes_forward(self) -> EnvelopeFields:
+        if self.prevseq is not None and self.prevseq >= self.seq:
+            raise ValueError(f"prevseq {self.prevseq} is not before seq {self.seq}")
+        return self
+
+
+class TrafficEvent(EnvelopeFields):
+    """``shopfloor.traffic.v1``"""
+
+    type: Literal["shopfloor.traffic.v1"] = "shopfloor.traffic.v1"
+    data: TrafficData
+
+
+class OccupancyEvent(EnvelopeFields):
+    """``shopfloor.occupancy.v1``"""
+
+    type: Literal["shopfloor.occupancy.v1"] = "shopfloor.occupancy.v1"
+    data: OccupancyData
+
+
+class BirthEvent(EnvelopeFields):
+    """``shopfloor.birth.v1``"""
+
+    type: Literal["shopfloor.birth.v1"] = "shopfloor.birth.v1"
+    data: BirthData
+
+
+class DeathEvent(EnvelopeFields):
+    """``shopfloor.death.v1``"""
+
+    type: Literal["shopfloor.death.v1"] = "shopfloor.death.v1"
+    data: DeathData
+
+
+class HeartbeatEvent(EnvelopeFields):
+    """``shopfloor.heartbeat.v1``"""
+
+    type: Literal["shopfloor.heartbeat.v1"] = "shopfloor.heartbeat.v1"
+    data: HeartbeatData
+
+
+Event = Annotated[
+    TrafficEvent | OccupancyEvent | BirthEvent | DeathEvent | HeartbeatEvent,
+    Field(discriminator="type"),
+]
+EventData = TrafficData | OccupancyData | BirthData | DeathData | HeartbeatData
+EVENT_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
+
+_EVENT_OF_DATA: dict[type, Callable[..., Event]] = {
+    TrafficData: TrafficEvent,
+    OccupancyData: OccupancyEvent,
+    BirthData: BirthEvent,
+    DeathData: DeathEvent,
+    HeartbeatData: HeartbeatEvent,
+}
+_KIND_OF_DATA: dict[type, Kind] = {
+    TrafficData: Kind.TRAFFIC,
+    OccupancyData: Kind.OCCUPANCY,
+    BirthData: Kind.BIRTH,
+    DeathData: Kind.DEATH,
+    HeartbeatData: Kind.HEARTBEAT,
+}
+
+
+def kind_of(data: EventData) -> Kind:
+    """Return the kind of event that carries ``data``."""
+    return _KIND_OF_DATA[type(data)]
+
+
+def event_id(stream: uuid.UUID, kind: Kind, seq: int) -> uuid.UUID:
+    """Return the same id for the same sequence of a stream, however often it is sent.
+
+    A stream is one device's outbox or boot, and unique by itself (UUIDv4).
+    """
+    return uuid.uuid5(EVENT_NAMESPACE, f"{stream}/{kind}/{seq}")
+
+
+def source_of(site: str, device: str, camera: str | None = None) -> str:
+    """Return the CloudEvents ``source``: ``/sites/<site>/devices/<device>[/cameras/<camera>]``."""
+    root = f"/sites/{site}/devices/{device}"
+    return root if camera is None else f"{root}/cameras/{camera}"
+
+
+def build_event(
+    data: EventData,
+    *,
+    source: str,
+    time: datetime,
+    stream: uuid.UUID,
+    seq: int,
+    prevseq: int | None = None,
+) -> Event:
+    """Wrap ``data`` in its envelope."""
+    build = _EVENT_OF_DATA[type(data)]
+    return build(
+        id=event_id(stream, kind_of(data), seq),
+        source=source,
+        time=time,
+        stream=stream,
+        seq=seq,
+        prevseq=prevseq,
+        data=data,
+    )
+
+
+def encode(event: Event) -> bytes:
+    """Return the event as structured CloudEvents JSON, without absent attributes."""
+    return event.model_dump_json(exclude_none=True).encode()
+
+
+def parse_event(payload: bytes) -> Event:
+    """Read one structured CloudEvent.
+
+    Raises:
+        EventRejectedError: too large, not JSON, of an unknown type, or against the schema.
+    """
+    if len(payload) > MAX_EVENT_BYTES:
+        raise EventRejectedError("too-large", f"{len(payload)} bytes, limit {MAX_EVENT_BYTES}")
+    try:
+        # Strict, as the schema is: a lax reader takes true for 1 and guesses the unit of an epoch.
+        return EVENT_ADAPTER.validate_json(payload, strict=True)
+    except ValidationError as e:
+        first = e.errors(include_url=False, include_input=False)[0]
+        reason = {
+            "json_invalid": "not-json",
+            "union_tag_invalid": "unknown-type",
+            "union_tag_not_found": "unknown-type",
+        }.get(first["type"], "schema")
+        where = ".".join(str(part) for part in first["loc"])
+        # The message may quote the sender: one short line of it is enough for a log.
+        detail = " ".join(f"{where}: {first['msg']}".split())
+        raise EventRejectedError(reason, detail[:_MAX_DETAIL_CHARS]) from e
