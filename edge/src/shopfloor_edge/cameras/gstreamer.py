@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import logging
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -27,9 +27,9 @@ from shopfloor_edge.errors import (  # noqa: E402
     SourceUnusableError,
 )
 
-log = logging.getLogger(__name__)
 
 _POLL_MS = 100
+_STARTING = threading.Lock()
 _UNUSABLE_STREAM_CODES = (
     Gst.StreamError.TYPE_NOT_FOUND,
     Gst.StreamError.WRONG_TYPE,
@@ -45,7 +45,9 @@ class GStreamerSource:
     """
 
     def __init__(self, uri: str) -> None:
-        Gst.init(None)
+        # Cameras open in their own threads, and GStreamer's first start is not made for that.
+        with _STARTING:
+            Gst.init(None)
         self._uri = uri
         self._medium = medium_of(uri)
         self.live = self._medium is not Medium.FILE
@@ -113,7 +115,8 @@ class GStreamerSource:
         if element.find_property("max-threads") is not None:
             element.set_property("max-threads", 1)
         pad = element.get_static_pad("sink")
-        if pad is not None and "Video" in factory.get_klass():
+        # MJPEG decoders call themselves image decoders; audio is no video.
+        if pad is not None and "Audio" not in factory.get_klass():
             pad.add_probe(Gst.PadProbeType.BUFFER, self._count)
 
     def _count(self, _pad: Any, probe: Any) -> Any:

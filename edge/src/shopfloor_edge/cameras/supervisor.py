@@ -135,19 +135,20 @@ class CameraSupervisor:
 
     def _pump(self, source: FrameSource) -> None:
         silent_since_s = time.monotonic()
-        patience_s, due_s = FIRST_FRAME_S, 0.0
+        begun, due_s = False, 0.0
         rate = _Rate()
         while not self._stop.is_set():
             frame = source.read(timeout_s=0.5)
             now_s = time.monotonic()
             if frame is None:
+                patience_s = STALL_S if begun else FIRST_FRAME_S
                 if now_s - silent_since_s > patience_s:
                     raise _StalledError(f"no frame for {patience_s:.0f} s")
                 continue
-            if patience_s != STALL_S:
+            if not begun:
                 self._report = replace(self._report, connects=self._report.connects + 1)
                 self._tell(CameraStatus.LIVE, "")
-            silent_since_s, patience_s = now_s, STALL_S
+            silent_since_s, begun = now_s, True
             self._report = replace(
                 self._report,
                 fps=rate.add(now_s),

@@ -1,0 +1,155 @@
+"""``make eval-traffic``: the device's own pipeline over real CCTV, against ground truth."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from shopfloor_contracts.site import CameraSpec, LineSpec, ModelSpec, SiteFile
+from shopfloor_demo.clips import find_vtest
+from shopfloor_demo.errors import DemoError, OperatorError
+from shopfloor_demo.settings import REPOSITORY, read_settings
+from shopfloor_demo.truth import Score, boxes_file, crossings_from_boxes, kept_crossings, score
+from shopfloor_edge.analytics.lines import Crossing, Direction
+
+LINES = [
+    LineSpec(name="walkway", a=(0.45, 0.24), b=(0.45, 0.56)),
+    LineSpec(name="x500", a=(500 / 768, 0.0), b=(500 / 768, 1.0)),
+    LineSpec(name="x230", a=(230 / 768, 0.0), b=(230 / 768, 1.0)),
+]
+TIMEOUT_S = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the vision process found."""
+
+    crossings: list[Crossing]
+    frames: int
+    fps: float
+
+
+def count(clip: Path, lines: list[LineSpec], model: ModelSpec, reader: str) -> Counted:
+    """Run ``shopfloor-edge vision`` over the file, as a device does.
+
+    Raises:
+        OperatorError: it ended with an error; the message is its own.
+    """
+    camera = CameraSpec(name="vtest", uri=str(clip), reader=reader, lines=lines)  # type: ignore[arg-type]
+    site = SiteFile(site="evaluation", device="here", model=model, cameras=[camera])
+    with tempfile.TemporaryDirectory(prefix="shopfloor-eval-") as name:
+        folder = Path(name)
+        (folder / "site.toml").write_text(_as_toml(site))
+        started_s = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "shopfloor_edge.main", "--log-level", "warning", "vision"]
+            + ["--site", str(folder / "site.toml"), "--state", str(folder / "state")]
+            + ["--report", str(folder / "report.json")]
+            + ["--crossings", str(folder / "crossings.jsonl")],
+            timeout=TIMEOUT_S,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise OperatorError((done.stderr.strip() or "vision failed").splitlines()[-1])
+        elapsed_s = time.monotonic() - started_s
+        report = json.loads((folder / "report.json").read_text())
+        rows = [json.loads(line) for line in (folder / "crossings.jsonl").read_text().splitlines()]
+    crossings = [
+        Crossing(row["line"], row["track"], Direction(row["direction"]), row["at_s"])
+        for row in rows
+    ]
+    return Counted(crossings, report["frames"], report["frames"] / elapsed_s)
+
+
+def evaluate(bundle: str, reader: str) -> dict[str, object]:
+    """Count, compare, and return what goes into ``traffic.json``."""
+    from shopfloor_edge.inference.zoo import find_manifest  # noqa: PLC0415 — heavy, only here
+
+    where = read_settings(os.environ).footage
+    clip = find_vtest(where, say=lambda text: print(text, file=sys.stderr))
+    boxes = boxes_file(where.mirror)
+    lines = LINES if boxes is not None else LINES[:1]
+    truth = crossings_from_boxes(boxes, lines) if boxes is not None else kept_crossings()
+    counted = count(clip, lines, ModelSpec(bundle=bundle), reader)
+    manifest = find_manifest(bundle)
+    return {
+        "lines": [_row(score(line.name, truth, counted.crossings)) for line in lines],
+        "detector": {"name": manifest.name, "digest": manifest.builds[0].sha256},
+        "frames": counted.frames,
+        "fps": round(counted.fps, 1),
+        "truth_from": "MOT15 PETS09-S2L1" if boxes is not None else "kept crossings of one line",
+        "reader": reader,
+    }
+
+
+def main() -> int:
+    """Run the evaluation and print a table."""
+    parser = argparse.ArgumentParser(prog="make eval-traffic", description=__doc__)
+    parser.add_argument("--bundle", default="yolox-nano", help="detector of the zoo")
+    parser.add_argument("--reader", default="auto", choices=["auto", "gstreamer", "pyav"])
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "var/eval/traffic.json")
+    arguments = parser.parse_args()
+    try:
+        result = evaluate(arguments.bundle, arguments.reader)
+    except DemoError as e:
+        print(f"eval-traffic: {e}", file=sys.stderr)
+        return 2
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+    _show(result, arguments.out)
+    return 0
+
+
+def _row(line: Score) -> dict[str, object]:
+    return {
+        "name": line.name,
+        "truth": line.truth,
+        "counted": line.counted,
+        "true_positive": line.true_positive,
+        "precision": round(line.precision, 4),
+        "recall": round(line.recall, 4),
+        "f1": round(line.f1, 4),
+    }
+
+
+def _show(result: dict[str, object], out: Path) -> None:
+    title = f"Crossings on vtest.avi, {result['frames']} frames, {result['fps']} fps"
+    table = Table(title=title, caption=f"truth: {result['truth_from']}; written to {out}")
+    for column in ("line", "truth", "counted", "right", "precision", "recall", "F1"):
+        table.add_column(column, justify="left" if column == "line" else "right")
+    lines = result["lines"]
+    assert isinstance(lines, list)  # noqa: S101 — made above
+    for line in lines:
+        table.add_row(*(str(value) for value in line.values()))
+    Console().print(table)
+
+
+def _as_toml(site: SiteFile) -> str:
+    """Write the part of a site file that an evaluation needs; JSON values are TOML values."""
+    camera = site.cameras[0]
+    head = f'site = "{site.site}"\ndevice = "{site.device}"\n'
+    model = f'[model]\nbundle = "{site.model.bundle}"\n'
+    body = (
+        f"[[cameras]]\nname = {json.dumps(camera.name)}\nuri = {json.dumps(camera.uri)}\n"
+        f"reader = {json.dumps(camera.reader)}\n"
+    )
+    for line in camera.lines:
+        body += f"[[cameras.lines]]\nname = {json.dumps(line.name)}\n"
+        body += f"a = {list(line.a)}\nb = {list(line.b)}\n"
+    return head + model + body
+
+
+if __name__ == "__main__":
+    sys.exit(main())
