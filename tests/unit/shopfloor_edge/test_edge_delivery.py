@@ -161,3 +161,30 @@ def test_an_acknowledgement_from_before_a_restart_of_the_agent_waits_for_the_res
     assert fresh.acknowledge(ack(outbox, 1), 0.1) == 0
     fresh.pump(0.2)
     assert fresh.acknowledge(ack(outbox, 1), 0.3) == 1
+
+
+def test_a_cloud_restored_from_a_backup_is_told_that_the_old_events_are_gone(outbox, wire):
+    outbox.commit([traffic() for _ in range(6)])
+    delivery = deliver(outbox, wire)
+    delivery.pump(0.0)
+    delivery.acknowledge(ack(outbox, 4), 0.1)
+    wire.said.clear()
+
+    delivery.restart(1.0)
+    delivery.acknowledge(ack(outbox, 2), 1.1)
+    delivery.pump(1.2)
+
+    assert [(event.prevseq, event.seq) for _, event in wire.said] == [(2, 5), (5, 6)]
+
+
+def test_a_late_acknowledgement_of_less_is_not_taken_for_a_restored_cloud(outbox, wire):
+    outbox.commit([traffic() for _ in range(6)])
+    delivery = deliver(outbox, wire)
+    delivery.pump(0.0)
+    delivery.acknowledge(ack(outbox, 4), 0.1)
+    delivery.acknowledge(ack(outbox, 2), 0.2)
+    wire.said.clear()
+
+    delivery.pump(20.0)
+
+    assert [(event.prevseq, event.seq) for _, event in wire.said] == [(4, 5), (5, 6)]

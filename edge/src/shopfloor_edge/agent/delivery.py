@@ -6,7 +6,7 @@ import logging
 from typing import Protocol
 
 from shopfloor_contracts.acks import Ack
-from shopfloor_contracts.events import encode
+from shopfloor_contracts.events import Event, encode
 from shopfloor_contracts.topics import EventTopic
 from shopfloor_edge.journal.outbox import Outbox
 
@@ -37,6 +37,8 @@ class Delivery:
         self._sent = position.acked
         self._highest_sent = position.acked
         self._progress_at_s = 0.0
+        self._cloud_at = position.acked
+        self._asks_where_the_cloud_is = True
 
     @property
     def on_the_way(self) -> int:
@@ -46,6 +48,7 @@ class Delivery:
     def restart(self, now_s: float) -> None:
         """Begin again behind the last acknowledgement: the connection is new."""
         self._sent, self._progress_at_s = self._acked, now_s
+        self._asks_where_the_cloud_is = True
 
     def pump(self, now_s: float) -> int:
         """Send what fits into the window; return how many events that were."""
@@ -56,7 +59,7 @@ class Delivery:
         sent = 0
         for waiting in self._outbox.waiting(self._sent, max(0, room)):
             topic = EventTopic(self._site, self._device, waiting.kind)
-            if not self._sender.say(str(topic), encode(waiting.event)):
+            if not self._sender.say(str(topic), encode(self._linked(waiting.event))):
                 break
             if self.on_the_way == 0:
                 self._progress_at_s = now_s
@@ -71,7 +74,11 @@ class Delivery:
         An acknowledgement of another outbox or of what was never sent is ignored: believing
         it would lose events.
         """
-        if ack.stream != self._stream or ack.up_to <= self._acked:
+        if ack.stream != self._stream:
+            return 0
+        if self._asks_where_the_cloud_is:
+            self._hear_position(ack.up_to)
+        if ack.up_to <= self._acked:
             return 0
         if ack.up_to > self._highest_sent:
             log.warning(
@@ -80,7 +87,28 @@ class Delivery:
             )
             return 0
         deleted = self._outbox.acknowledge(ack.up_to)
-        self._acked = ack.up_to
+        self._acked = self._cloud_at = ack.up_to
         self._sent = max(self._sent, ack.up_to)
         self._progress_at_s = now_s
         return deleted
+
+    def _hear_position(self, up_to: int) -> None:
+        """Take the first acknowledgement of a connection, the cloud's answer to the birth.
+
+        A cloud that stands behind what it once acknowledged was restored from a backup. What
+        is gone from the outbox cannot be sent again; saying so lets the cloud go on.
+        """
+        self._asks_where_the_cloud_is = False
+        self._cloud_at = min(up_to, self._acked)
+        if self._cloud_at < self._acked:
+            log.warning(
+                "the cloud has lost events that it had acknowledged",
+                extra={"acknowledged": self._acked, "cloud": up_to},
+            )
+            self._sent = self._acked
+
+    def _linked(self, event: Event) -> Event:
+        """Chain the first event that waits to where the cloud stands."""
+        if event.prevseq == self._acked and self._cloud_at < self._acked:
+            return event.model_copy(update={"prevseq": self._cloud_at})
+        return event

@@ -27,7 +27,6 @@ from shopfloor_edge.errors import (  # noqa: E402
     SourceUnusableError,
 )
 
-
 _POLL_MS = 100
 _STARTING = threading.Lock()
 _UNUSABLE_STREAM_CODES = (

@@ -1,0 +1,1 @@
+"""MQTT 5 to SQL: idempotent, acknowledging after the commit."""

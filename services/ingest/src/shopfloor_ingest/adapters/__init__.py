@@ -1,0 +1,1 @@
+"""What ingest's use cases meet at their edges: broker, database, HTTP, metrics."""

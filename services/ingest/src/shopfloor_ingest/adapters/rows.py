@@ -1,0 +1,123 @@
+"""Events as rows, and device states there and back."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from shopfloor_contracts.events import OccupancyEvent, TrafficEvent
+from shopfloor_ingest.domain.devices import DeviceState, DeviceStatus
+from shopfloor_ingest.domain.messages import Accepted, Rejected
+
+PARKED_BYTES = 4096
+"""Of a rejected payload: enough to see what it was, too little to fill a disk."""
+
+Values = Mapping[str, Any]
+
+
+def event_row(accepted: Accepted) -> Values:
+    """Return the row of ``events``."""
+    event, topic = accepted.event, accepted.topic
+    return {
+        "id": str(event.id),
+        "site": topic.site,
+        "device": topic.device,
+        "camera": accepted.camera,
+        "kind": str(topic.kind),
+        "stream": str(event.stream),
+        "seq": event.seq,
+        "prevseq": event.prevseq,
+        "time": instant(event.time),
+        "received_at": instant(accepted.message.received_at),
+        "data": event.data.model_dump_json(),
+    }
+
+
+def traffic_rows(accepted: Accepted) -> list[Values]:
+    """Return one row per line; none for another kind of event."""
+    event = accepted.event
+    if not isinstance(event, TrafficEvent):
+        return []
+    return [
+        {
+            **_window(accepted, event),
+            "line": line.line,
+            "crossings_in": line.crossings_in,
+            "crossings_out": line.crossings_out,
+        }
+        for line in event.data.lines
+    ]
+
+
+def occupancy_rows(accepted: Accepted) -> list[Values]:
+    """Return one row per zone; none for another kind of event."""
+    event = accepted.event
+    if not isinstance(event, OccupancyEvent):
+        return []
+    return [
+        {
+            **_window(accepted, event),
+            "zone": zone.zone,
+            "people_s": zone.people_s,
+            "observed_s": zone.observed_s,
+            "people_max": zone.people_max,
+        }
+        for zone in event.data.zones
+    ]
+
+
+def _window(accepted: Accepted, event: TrafficEvent | OccupancyEvent) -> Values:
+    return {
+        "event_id": str(event.id),
+        "site": accepted.topic.site,
+        "camera": accepted.camera,
+        "window_start": int(event.data.window_start.timestamp()),
+        "window_s": event.data.window_s,
+        "coverage_ratio": event.data.coverage_ratio,
+    }
+
+
+def dead_letter_row(rejected: Rejected) -> Values:
+    """Return the row of ``dead_letters``."""
+    return {
+        "received_at": instant(rejected.message.received_at),
+        "topic": rejected.message.topic[:1000],
+        "reason": rejected.reason,
+        "detail": rejected.detail[:1000],
+        "payload": rejected.message.payload[:PARKED_BYTES],
+    }
+
+
+def device_row(site: str, device: str, state: DeviceState) -> Values:
+    """Return the row of ``devices``."""
+    return {
+        "site": site,
+        "device": device,
+        "status": str(state.status),
+        "boot_id": str(state.boot_id),
+        "stream": None if state.stream is None else str(state.stream),
+        "said_at": instant(state.said_at),
+        "last_seen_at": instant(state.last_seen_at),
+        "heartbeat": state.heartbeat,
+    }
+
+
+def device_state(row: Row[Any]) -> DeviceState:
+    """Read a row of ``devices``."""
+    return DeviceState(
+        status=DeviceStatus(row.status),
+        boot_id=uuid.UUID(row.boot_id),
+        stream=None if row.stream is None else uuid.UUID(row.stream),
+        said_at=datetime.fromisoformat(row.said_at),
+        last_seen_at=datetime.fromisoformat(row.last_seen_at),
+        heartbeat=row.heartbeat,
+    )
+
+
+def instant(at: datetime) -> str:
+    """Return ISO 8601 in UTC, always of the same length, so that text sorts like time."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

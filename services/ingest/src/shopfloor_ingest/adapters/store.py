@@ -1,0 +1,188 @@
+"""One batch, one transaction: events, measures, devices, watermarks and dead letters."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from shopfloor_contracts.acks import Ack
+from shopfloor_contracts.events import BirthEvent, HeartbeatEvent, OccupancyEvent, TrafficEvent
+from shopfloor_ingest.adapters import rows
+from shopfloor_ingest.adapters.dialects import upsert
+from shopfloor_ingest.adapters.marks import advance, read_up_to
+from shopfloor_ingest.adapters.tables import (
+    DEAD_LETTERS,
+    DEVICES,
+    EVENTS,
+    METADATA,
+    OCCUPANCY,
+    TRAFFIC,
+)
+from shopfloor_ingest.domain.devices import next_state
+from shopfloor_ingest.domain.messages import Accepted, Rejected, StreamKey
+from shopfloor_ingest.domain.watermarks import Arrival
+from shopfloor_ingest.errors import StoreUnavailableError
+from shopfloor_ingest.usecases import Acknowledgement, Outcome
+
+MAX_DEAD_LETTERS = 10_000
+
+
+class SqlStore:
+    """Implements the ``Store`` port on a SQLAlchemy engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def prepare(self) -> None:
+        """Create missing tables."""
+        try:
+            with self._engine.begin() as connection:
+                METADATA.create_all(connection)
+        except SQLAlchemyError as e:
+            raise StoreUnavailableError(_cause(e)) from e
+
+    def write(self, batch: Sequence[Accepted | Rejected]) -> Outcome:
+        """Commit all of the batch, or raise and leave no trace."""
+        try:
+            with self._engine.begin() as connection:
+                return _Transaction(connection).run(batch)
+        except SQLAlchemyError as e:
+            raise StoreUnavailableError(_cause(e)) from e
+
+
+class _Transaction:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._outcome = Outcome()
+        self._arrivals: dict[StreamKey, list[Arrival]] = defaultdict(list)
+        self._rejected: list[Rejected] = []
+
+    def run(self, batch: Sequence[Accepted | Rejected]) -> Outcome:
+        accepted = [judged for judged in batch if isinstance(judged, Accepted)]
+        for judged in batch:
+            if isinstance(judged, Rejected):
+                self._reject(judged)
+        self._store_events([a for a in accepted if not isinstance(a.event, HeartbeatEvent)])
+        self._follow_devices([a for a in accepted if not a.durable])
+        self._move_watermarks()
+        self._answer_births(accepted)
+        self._park()
+        return self._outcome
+
+    def _reject(self, rejected: Rejected) -> None:
+        self._rejected.append(rejected)
+        self._outcome.rejected[rejected.reason] += 1
+        place = rejected.settled
+        if place is not None:
+            # Not fresh: it was never counted as stored, so it cannot undo a drop.
+            arrival = Arrival(place.seq, place.prevseq, fresh=False)
+            self._arrivals[place.key].append(arrival)
+
+    def _store_events(self, events: list[Accepted]) -> None:
+        first: dict[str, Accepted] = {}
+        for accepted in events:
+            first.setdefault(str(accepted.event.id), accepted)
+        fresh = self._insert_events(list(first.values()))
+        known = self._owners(first.keys() - fresh)
+        for accepted in events:
+            identity = str(accepted.event.id)
+            new = identity in fresh and first[identity] is accepted
+            if new:
+                self._outcome.stored[str(accepted.topic.kind)] += 1
+            elif identity in fresh or known.get(identity) == _owner(accepted):
+                self._outcome.duplicates += 1
+            else:
+                self._refuse_twin(accepted, taken=identity in known)
+                if identity in known:
+                    continue
+            if accepted.durable:
+                arrival = Arrival(accepted.event.seq, accepted.event.prevseq, fresh=new)
+                self._arrivals[accepted.key].append(arrival)
+        self._insert_measures([first[identity] for identity in first if identity in fresh])
+
+    def _insert_events(self, events: list[Accepted]) -> set[str]:
+        """Insert; return the ids of those that were not there."""
+        if not events:
+            return set()
+        statement = upsert(self._connection, EVENTS).on_conflict_do_nothing()
+        values = [rows.event_row(accepted) for accepted in events]
+        result = self._connection.execute(statement.returning(EVENTS.c.id), values)
+        return set(result.scalars())
+
+    def _owners(self, identities: set[str]) -> dict[str, tuple[str, str]]:
+        if not identities:
+            return {}
+        query = select(EVENTS.c.id, EVENTS.c.site, EVENTS.c.device)
+        found = self._connection.execute(query.where(EVENTS.c.id.in_(identities)))
+        return {row.id: (row.site, row.device) for row in found}
+
+    def _refuse_twin(self, accepted: Accepted, *, taken: bool) -> None:
+        event, kind = accepted.event, accepted.topic.kind
+        if taken:
+            reason, detail = "identity", f"stream {event.stream} is another device's"
+        else:
+            reason, detail = "sequence", f"seq {event.seq} was stored as another kind than {kind}"
+        self._reject(Rejected(accepted.message, reason, detail))
+
+    def _insert_measures(self, stored: list[Accepted]) -> None:
+        traffic = [row for accepted in stored for row in rows.traffic_rows(accepted)]
+        occupancy = [row for accepted in stored for row in rows.occupancy_rows(accepted)]
+        tables: list[tuple[Table, list[rows.Values]]] = [(TRAFFIC, traffic), (OCCUPANCY, occupancy)]
+        for table, values in tables:
+            if values:
+                self._connection.execute(insert(table), values)
+
+    def _follow_devices(self, events: list[Accepted]) -> None:
+        for accepted in events:
+            event, topic = accepted.event, accepted.topic
+            if isinstance(event, TrafficEvent | OccupancyEvent):
+                continue
+            query = select(DEVICES).where(DEVICES.c.site == topic.site)
+            row = self._connection.execute(query.where(DEVICES.c.device == topic.device)).first()
+            before = None if row is None else rows.device_state(row)
+            after = next_state(before, event, accepted.message.received_at)
+            values = rows.device_row(topic.site, topic.device, after)
+            statement = upsert(self._connection, DEVICES).values(values)
+            self._connection.execute(
+                statement.on_conflict_do_update(index_elements=["site", "device"], set_=values)
+            )
+            if isinstance(event, HeartbeatEvent):
+                self._outcome.stored[str(topic.kind)] += 1
+
+    def _move_watermarks(self) -> None:
+        # In a fixed order, so that two replicas never wait for each other's locks.
+        for key in sorted(self._arrivals, key=lambda key: (key.site, key.device, key.stream)):
+            moved = advance(self._connection, key, self._arrivals[key])
+            self._outcome.dropped += moved.dropped
+            self._acknowledge(key, moved.up_to)
+
+    def _answer_births(self, accepted: list[Accepted]) -> None:
+        for birth in accepted:
+            if isinstance(birth.event, BirthEvent):
+                key = StreamKey(birth.topic.site, birth.topic.device, birth.event.data.stream)
+                if key not in self._arrivals:
+                    self._acknowledge(key, read_up_to(self._connection, key))
+
+    def _acknowledge(self, key: StreamKey, up_to: int) -> None:
+        ack = Ack(stream=key.stream, up_to=up_to)
+        self._outcome.acks.append(Acknowledgement(key.site, key.device, ack))
+
+    def _park(self) -> None:
+        if not self._rejected:
+            return
+        letters = [rows.dead_letter_row(rejected) for rejected in self._rejected]
+        self._connection.execute(insert(DEAD_LETTERS), letters)
+        newest = select(func.max(DEAD_LETTERS.c.id)).scalar_subquery()
+        old = DEAD_LETTERS.c.id <= newest - MAX_DEAD_LETTERS
+        self._connection.execute(delete(DEAD_LETTERS).where(old))
+
+
+def _owner(accepted: Accepted) -> tuple[str, str]:
+    return (accepted.topic.site, accepted.topic.device)
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error)

@@ -1,0 +1,185 @@
+"""The process: reads its settings, builds everything once, runs until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from shopfloor_ingest.adapters.http import build_api
+from shopfloor_ingest.adapters.metrics import PrometheusMeter
+from shopfloor_ingest.adapters.mqtt import BrokerAccount, BrokerLink
+from shopfloor_ingest.adapters.reports import SqlReader
+from shopfloor_ingest.adapters.store import SqlStore
+from shopfloor_ingest.errors import BrokerRefusedError, SettingsError
+from shopfloor_ingest.settings import (
+    ENV_PREFIX,
+    LOOPBACK,
+    Settings,
+    load_settings,
+    read_password,
+)
+from shopfloor_ingest.usecases import Ingest
+from shopfloor_kit.database import open_engine
+from shopfloor_kit.errors import DatabaseUrlError
+from shopfloor_kit.health import health_router
+from shopfloor_kit.logging_setup import configure_logging
+
+log = logging.getLogger(__name__)
+
+EPILOG = f"""example:
+  shopfloor-ingest --broker-host 127.0.0.1 --broker-username ingest \\
+      --broker-password-file /etc/shopfloor/ingest.password \\
+      --database sqlite:////var/lib/shopfloor/ingest.db --http-port 8080
+
+Every flag can stand in the file as well (broker_host = "127.0.0.1") or in the environment
+({ENV_PREFIX}BROKER_HOST). Exit code: 0 stopped, 2 the settings or the account are wrong, 1 a fault.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the process; return its exit code."""
+    parsed = _parser().parse_args(arguments)
+    given = {key: value for key, value in vars(parsed).items() if value is not None}
+    file, address_file = given.pop("config", None), given.pop("address_file", None)
+    try:
+        settings = load_settings(file, os.environ, given)
+        configure_logging(settings.log_level)
+        return _Process(settings).run(address_file)
+    except (SettingsError, DatabaseUrlError, BrokerRefusedError) as e:
+        print(f"shopfloor-ingest: {e}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="shopfloor-ingest",
+        description="Take devices' events from the broker and store each one once.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML")
+    parser.add_argument(
+        "--address-file", type=Path, metavar="PATH", help="write host:port of the API there"
+    )
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f" (default {field.default})"
+        flag = "--" + name.replace("_", "-")
+        parser.add_argument(flag, metavar="VALUE", help=f"{field.description}{default}")
+    return parser
+
+
+class _Process:
+    """The composition root: the only place that builds adapters."""
+
+    def __init__(self, settings: Settings) -> None:
+        registry = CollectorRegistry()
+        engine = open_engine(settings.database)
+        _check_folder(engine.url.database)
+        meter = PrometheusMeter(registry)
+        self._settings = settings
+        self._fatal: Exception | None = None
+        self._stop = threading.Event()
+        self._link = _make_link(settings, self._give_up)
+        self._ingest = Ingest(
+            inbox=self._link, store=SqlStore(engine), acks=self._link, meter=meter
+        )
+        meter.watch(queue_depth=self._link.depth, connected=lambda: self._link.complaint() is None)
+        checks = {"broker": self._link.complaint, "database": self._ingest.complaint}
+        api = build_api(
+            SqlReader(engine), health_router(checks, registry), now=lambda: datetime.now(UTC)
+        )
+        self._server = uvicorn.Server(uvicorn.Config(api, log_config=None, access_log=False))
+
+    def run(self, address_file: Path | None) -> int:
+        """Serve until a signal or a fatal fault."""
+        # uvicorn takes the signals over while it serves and hands them to these at its end.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        writer = threading.Thread(target=self._write, name="writer")
+        with _listen(self._settings) as listener:
+            if address_file is not None:
+                _write_address(listener, address_file)
+            writer.start()
+            self._link.start()
+            self._server.run(sockets=[listener])
+        self._stop.set()
+        writer.join()
+        self._link.stop()
+        if isinstance(self._fatal, BrokerRefusedError):
+            raise self._fatal
+        return 0 if self._fatal is None else 1
+
+    def _write(self) -> None:
+        try:
+            self._ingest.run(self._stop)
+        except Exception as e:
+            # Nothing of the batch was confirmed: the broker and the devices send it again.
+            log.exception("writer ended by a fault")
+            self._give_up(e)
+
+    def _give_up(self, error: Exception) -> None:
+        self._fatal = error
+        self._server.should_exit = True
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._server.should_exit = True
+
+
+def _make_link(settings: Settings, give_up: Callable[[BrokerRefusedError], None]) -> BrokerLink:
+    account = BrokerAccount(
+        host=settings.broker_host,
+        port=settings.broker_port,
+        client_id=settings.client_id,
+        session_expiry_s=settings.session_expiry_s,
+        username=settings.broker_username,
+        password=read_password(settings),
+        ca_file=settings.broker_ca_file,
+        cert_file=settings.broker_cert_file,
+        key_file=settings.broker_key_file,
+    )
+    try:
+        return BrokerLink(account, on_fatal=give_up)
+    except OSError as e:
+        raise SettingsError(f"broker_ca_file, broker_cert_file or broker_key_file: {e}") from e
+
+
+def _check_folder(database: str | None) -> None:
+    folder = Path(database or ".").parent
+    if not folder.is_dir():
+        raise SettingsError(f"database: folder {str(folder)!r} does not exist")
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.http_host, settings.http_port
+    if host not in LOOPBACK:
+        log.warning("the API asks for no password and is open to a network", extra={"host": host})
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as e:
+        raise SettingsError(f"http_host, http_port: cannot listen on {host}:{port}: {e}") from e
+
+
+def _write_address(listener: socket.socket, path: Path) -> None:
+    """Write ``host:port``; a reader sees all of it or nothing."""
+    host, port = listener.getsockname()[:2]
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    half = path.with_name(path.name + ".tmp")
+    half.write_text(address + "\n")
+    half.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

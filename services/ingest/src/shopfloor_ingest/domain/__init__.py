@@ -1,0 +1,1 @@
+"""What ingest decides. Pure: no clock, no network, no database, no framework."""

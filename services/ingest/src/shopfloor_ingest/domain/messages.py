@@ -1,0 +1,131 @@
+"""Which message is believed, and which one is parked. Pure."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from shopfloor_contracts.base import SLUG_PATTERN
+from shopfloor_contracts.errors import EventRejectedError
+from shopfloor_contracts.events import (
+    DURABLE_KINDS,
+    EnvelopeFields,
+    Event,
+    event_id,
+    kind_of,
+    parse_event,
+    source_of,
+)
+from shopfloor_contracts.topics import EventTopic, parse_topic
+
+_SLUG = re.compile(SLUG_PATTERN)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the broker handed over."""
+
+    topic: str
+    payload: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StreamKey:
+    """One outbox of one device."""
+
+    site: str
+    device: str
+    stream: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An event whose sender is who it says. ``camera`` is empty for the device itself."""
+
+    message: Message
+    topic: EventTopic
+    event: Event
+    camera: str
+
+    @property
+    def durable(self) -> bool:
+        """Whether it came through the outbox and is waited for by the device."""
+        return self.topic.kind in DURABLE_KINDS
+
+    @property
+    def key(self) -> StreamKey:
+        """The stream that it belongs to."""
+        return StreamKey(self.topic.site, self.topic.device, self.event.stream)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Place in an outbox of an event that no redelivery can mend."""
+
+    key: StreamKey
+    seq: int
+    prevseq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A message that is parked. ``settled`` is set when the device may forget the event."""
+
+    message: Message
+    reason: str
+    detail: str
+    settled: Settled | None = None
+
+
+def judge(message: Message) -> Accepted | Rejected:
+    """Decide whether a message is believed. Never raises."""
+    try:
+        topic = parse_topic(message.topic)
+    except EventRejectedError as e:
+        return Rejected(message, e.reason, e.detail)
+    try:
+        event = parse_event(message.payload)
+        return Accepted(message, topic, event, _checked_camera(topic, event))
+    except EventRejectedError as e:
+        # A malformed event stays malformed: were it waited for, it would block its device's
+        # outbox. An unknown type is waited for: the next version of ingest may know it.
+        final = e.reason in ("schema", "too-large")
+        return Rejected(message, e.reason, e.detail, _place(message, topic) if final else None)
+
+
+def _checked_camera(topic: EventTopic, event: Event) -> str:
+    """Return the camera of ``event``, or raise: the topic is what the broker has checked."""
+    kind, root = kind_of(event.data), source_of(topic.site, topic.device)
+    if kind is not topic.kind:
+        raise EventRejectedError("identity", f"type says {kind}, topic says {topic.kind}")
+    if event.source != root and not event.source.startswith(f"{root}/"):
+        raise EventRejectedError("identity", f"source is {event.source!r}, topic says {root!r}")
+    if event.id != event_id(event.stream, kind, event.seq):
+        raise EventRejectedError("identity", f"id {event.id} is not that of its stream and seq")
+    camera = event.source.removeprefix(root).removeprefix("/cameras/")
+    if kind not in DURABLE_KINDS:
+        return camera if _SLUG.fullmatch(camera) else ""
+    if not _SLUG.fullmatch(camera):
+        raise EventRejectedError("identity", f"source {event.source!r} names no camera")
+    if event.seq == 0:
+        # An acknowledgement of 0 means "nothing yet", so 0 cannot be an event.
+        raise EventRejectedError("sequence", "seq is 0, an outbox counts from 1")
+    return camera
+
+
+def _place(message: Message, topic: EventTopic) -> Settled | None:
+    """Return where a malformed event stood, if its envelope can be read and believed."""
+    try:
+        envelope = EnvelopeFields.model_validate_json(message.payload, strict=True)
+    except ValueError:
+        return None
+    root = source_of(topic.site, topic.device)
+    ours = envelope.source == root or envelope.source.startswith(f"{root}/")
+    named = envelope.id == event_id(envelope.stream, topic.kind, envelope.seq)
+    if topic.kind not in DURABLE_KINDS or not ours or not named or envelope.seq == 0:
+        return None
+    key = StreamKey(topic.site, topic.device, envelope.stream)
+    return Settled(key, envelope.seq, envelope.prevseq)

@@ -1,0 +1,197 @@
+"""Take batches, store them, then tell broker and devices; and answer questions about sites."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from shopfloor_contracts.acks import Ack
+from shopfloor_ingest.domain.devices import DeviceState
+from shopfloor_ingest.domain.messages import Accepted, Message, Rejected, judge
+from shopfloor_ingest.domain.periods import Period
+from shopfloor_ingest.errors import StoreUnavailableError, UnknownSiteError
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+BACKOFF_S = (0.1, 5.0)
+"""First and longest pause between two tries to write a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """An ack and whom it is for."""
+
+    site: str
+    device: str
+    ack: Ack
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one committed batch came to."""
+
+    stored: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+    dropped: int = 0
+    acks: list[Acknowledgement] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficRow:
+    """Crossings of one line in one bucket."""
+
+    bucket_start: datetime
+    camera: str
+    line: str
+    crossings_in: int
+    crossings_out: int
+    coverage_ratio: float
+
+
+class Stop(Protocol):
+    """The wish to end, as ``threading.Event`` has it."""
+
+    def is_set(self) -> bool:
+        """Return whether to end."""
+
+    def wait(self, timeout: float) -> bool:
+        """Sleep up to ``timeout`` seconds; return whether to end."""
+
+
+class Inbox(Protocol):
+    """Where messages come from."""
+
+    def take(self) -> Sequence[Message]:
+        """Return the next batch; empty when nothing came for a moment."""
+
+    def settle(self) -> None:
+        """Everything taken so far is safe: the broker may forget it."""
+
+
+class Store(Protocol):
+    """Where events go; all of a batch or nothing."""
+
+    def prepare(self) -> None:
+        """Create what is missing. Raises ``StoreUnavailableError``."""
+
+    def write(self, batch: Sequence[Accepted | Rejected]) -> Outcome:
+        """Commit one batch. Raises ``StoreUnavailableError``: nothing was written."""
+
+
+class AckSender(Protocol):
+    """The way back to a device."""
+
+    def acknowledge(self, acknowledgement: Acknowledgement) -> None:
+        """Send; a lost one is made up for by the next."""
+
+
+class Meter(Protocol):
+    """Counts for the operator."""
+
+    def batch_stored(self, messages: int, outcome: Outcome, seconds: float) -> None:
+        """Count a committed batch."""
+
+    def write_failed(self) -> None:
+        """Count a try that did not commit."""
+
+
+class Ingest:
+    """The one writer of a process."""
+
+    def __init__(self, *, inbox: Inbox, store: Store, acks: AckSender, meter: Meter) -> None:
+        self._inbox, self._store, self._acks, self._meter = inbox, store, acks, meter
+        self._complaint: str | None = "not yet opened"
+
+    def complaint(self) -> str | None:
+        """Return what the database said last, or None when the last write committed."""
+        return self._complaint
+
+    def run(self, stop: Stop) -> None:
+        """Store batches until ``stop``; a batch that was taken is finished first."""
+        self._persist(self._store.prepare, stop)
+        while not stop.is_set():
+            batch = self._inbox.take()
+            if batch:
+                self._finish(batch, stop)
+
+    def _finish(self, batch: Sequence[Message], stop: Stop) -> None:
+        judged = [judge(message) for message in batch]
+        started_s = time.perf_counter()
+        outcome = self._persist(lambda: self._store.write(judged), stop)
+        if outcome is None:
+            return
+        self._meter.batch_stored(len(batch), outcome, time.perf_counter() - started_s)
+        self._inbox.settle()
+        for acknowledgement in outcome.acks:
+            self._acks.acknowledge(acknowledgement)
+
+    def _persist(self, attempt: Callable[[], T], stop: Stop) -> T | None:
+        """Try until it commits; None when told to stop before (the broker keeps the batch)."""
+        pause_s = BACKOFF_S[0]
+        while True:
+            try:
+                result = attempt()
+            except StoreUnavailableError as e:
+                self._failing(str(e))
+            else:
+                self._well()
+                return result
+            if stop.wait(pause_s):
+                return None
+            pause_s = min(2 * pause_s, BACKOFF_S[1])
+
+    def _failing(self, complaint: str) -> None:
+        self._meter.write_failed()
+        if complaint != self._complaint:
+            log.error("database refuses writes, retrying", extra={"complaint": complaint})
+        self._complaint = complaint
+
+    def _well(self) -> None:
+        if self._complaint is not None:
+            log.info("database takes writes")
+        self._complaint = None
+
+
+class Reader(Protocol):
+    """Questions to the store. Each raises ``StoreUnavailableError``."""
+
+    def knows(self, site: str) -> bool:
+        """Return whether a device of ``site`` was ever heard."""
+
+    def traffic(self, site: str, period: Period) -> list[TrafficRow]:
+        """Return crossings per bucket, camera and line, oldest first."""
+
+    def devices(self, site: str) -> dict[str, DeviceState]:
+        """Return the state of each device, by name."""
+
+
+def traffic_report(reader: Reader, site: str, period: Period) -> list[TrafficRow]:
+    """Return a site's crossings.
+
+    Raises:
+        UnknownSiteError: never heard.
+    """
+    _refuse_unknown(reader, site)
+    return reader.traffic(site, period)
+
+
+def device_report(reader: Reader, site: str) -> dict[str, DeviceState]:
+    """Return a site's devices.
+
+    Raises:
+        UnknownSiteError: never heard.
+    """
+    _refuse_unknown(reader, site)
+    return reader.devices(site)
+
+
+def _refuse_unknown(reader: Reader, site: str) -> None:
+    if not reader.knows(site):
+        raise UnknownSiteError(site)

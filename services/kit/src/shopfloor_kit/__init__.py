@@ -1,0 +1,1 @@
+"""Plumbing that services share; no business rule."""

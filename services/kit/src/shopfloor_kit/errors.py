@@ -1,0 +1,27 @@
+"""Errors of the kit.
+
+KitError
+├── DatabaseUrlError   an operator mends the setting
+└── ProblemError       a request is answered with problem+json
+"""
+
+from __future__ import annotations
+
+
+class KitError(Exception):
+    """Something that services share does not work out."""
+
+
+class DatabaseUrlError(KitError):
+    """A database URL that no engine can be made from."""
+
+
+class ProblemError(KitError):
+    """A request that is answered with a problem document (RFC 9457).
+
+    ``slug`` is stable and names the kind of problem: clients branch on it.
+    """
+
+    def __init__(self, status: int, slug: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.slug, self.detail = status, slug, detail
