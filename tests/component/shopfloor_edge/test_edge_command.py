@@ -11,10 +11,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
+from fakes.detector import make_clip, make_zoo, write_model, write_zoo, zoo_environment
 from shopfloor_edge.errors import BundleError, JournalError
 from shopfloor_edge.inference.onnx import OnnxBackend
 from shopfloor_edge.inference.preprocess import Letterbox
@@ -55,76 +54,18 @@ def one_line(done):
 
 @pytest.fixture(scope="session")
 def tiny_zoo(tmp_path_factory):
-    """A zoo with a detector that sees one person, always in the same place: no weights needed."""
-    folder = tmp_path_factory.mktemp("zoo")
-    boxes = np.zeros((1, 300, 6), np.float32)
-    boxes[0, 0] = [10, 10, 40, 60, 0.9, 0]
-    write_model(folder / "models" / "tiny.onnx", boxes)
-    digest = hashlib.sha256((folder / "models" / "tiny.onnx").read_bytes()).hexdigest()
-    write_zoo(folder / "zoo.toml", digest)
-    return folder
-
-
-def write_model(path, boxes):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    constant = helper.make_tensor("boxes", TensorProto.FLOAT, boxes.shape, boxes.ravel())
-    graph = helper.make_graph(
-        [
-            helper.make_node("Constant", [], ["all"], value=constant),
-            helper.make_node("Identity", ["all"], ["out"]),
-        ],
-        "tiny",
-        [helper.make_tensor_value_info("in", TensorProto.UINT8, [1, 64, 64, 3])],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, list(boxes.shape))],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
-    model.ir_version = 9
-    onnx.save(model, path)
-
-
-def write_zoo(path, digest, *, head="end2end"):
-    path.write_text(f"""[[bundle]]
-name = "yolox-nano"
-version = "0"
-task = "detect"
-licence = "Apache-2.0"
-source = "test"
-classes = ["person"]
-head = "{head}"
-[bundle.preprocess]
-width_px = 64
-height_px = 64
-layout = "nhwc-uint8"
-colour = "bgr"
-letterbox = "top-left"
-[[bundle.builds]]
-target = "onnx-fp32"
-file = "tiny.onnx"
-sha256 = "{digest}"
-size_bytes = 1000
-""")
+    """A zoo with a detector that sees one person, always in the same place."""
+    return make_zoo(tmp_path_factory.mktemp("zoo"))
 
 
 @pytest.fixture
 def environment(tiny_zoo, tmp_path):
-    return {
-        "SHOPFLOOR_ZOO": str(tiny_zoo / "zoo.toml"),
-        "SHOPFLOOR_MIRROR": str(tiny_zoo),
-        "SHOPFLOOR_CACHE": str(tmp_path / "cache"),
-    }
+    return zoo_environment(tiny_zoo, tmp_path / "cache")
 
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory):
-    """A second and a half of grey noise as MJPEG: 15 frames at 10 fps."""
-    path = tmp_path_factory.mktemp("clip") / "clip.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (128, 96))
-    assert writer.isOpened()
-    random = np.random.default_rng(0)
-    for _ in range(15):
-        writer.write(random.integers(0, 255, (96, 128, 3), np.uint8))
-    writer.release()
-    return path
+    return make_clip(tmp_path_factory.mktemp("clip") / "clip.avi", frames=15)
 
 
 def site(tmp_path, uri, *, reader="auto", text=SITE):
