@@ -128,6 +128,9 @@ def test_a_vision_killed_in_mid_window_loses_only_that_window(stack):
     wait_until(stack.is_drained, timeout_s=30, what="empty outbox")
 
     assert stored(stack)[0] == list(range(1, committed + 1))
+    # Nobody was cut off meanwhile, and nothing had to be sent twice.
+    assert stack.cloud.stored().duplicates == 0
+    assert "protocol error" not in stack.processes.log_path(BROKER).read_text()
 
 
 def test_a_device_that_the_broker_does_not_know_says_so_and_ends(stack):

@@ -58,6 +58,7 @@ class Uplink:
         self._authenticate()
         self._client.on_socket_open = _send_at_once
         self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
@@ -125,6 +126,12 @@ class Uplink:
             return
         self._was_connected, self._told = True, ""
         client.subscribe(self._ack_topic, qos=1)
+
+    def _on_subscribe(
+        self, _client: mqtt.Client, _data: Any, _id: int, _reasons: Any, _props: Any
+    ) -> None:
+        # Not before: right after on_connect paho sends again all that is not acknowledged, and
+        # would send twice what another thread has published in between.
         log.info("uplink connected")
         self.connected.set()
         self.woken.set()

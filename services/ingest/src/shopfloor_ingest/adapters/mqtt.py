@@ -61,6 +61,7 @@ class BrokerAccount:
 class _Delivery:
     message: Message
     mid: int
+    qos: int
     connection: int
 
 
@@ -122,8 +123,9 @@ class BrokerLink:
         """Confirm to the broker what was taken."""
         for delivery in self._taken:
             # MQTT 5 §4.4: packet ids end with their connection; the broker resends the message.
-            if delivery.connection == self._connection:
-                self._client.ack(delivery.mid, 1)
+            # A heartbeat comes with QoS 0 and no packet id: there is nothing to confirm.
+            if delivery.connection == self._connection and delivery.qos == 1:
+                self._client.ack(delivery.mid, delivery.qos)
         self._taken.clear()
 
     def acknowledge(self, acknowledgement: Acknowledgement) -> None:
@@ -195,7 +197,7 @@ class BrokerLink:
 
     def _on_message(self, _client: Any, _data: Any, received: mqtt.MQTTMessage) -> None:
         message = Message(received.topic, bytes(received.payload), datetime.now(UTC))
-        delivery = _Delivery(message, received.mid, self._connection)
+        delivery = _Delivery(message, received.mid, received.qos, self._connection)
         while not self._stopping.is_set():
             try:
                 self._queue.put(delivery, timeout=IDLE_S)

@@ -1,0 +1,144 @@
+"""An RTSP camera for tests: plays a file to every client from its beginning, in real time.
+
+``python -m shopfloor_demo.camera FILE [--port 0] [--address-file PATH] [--once]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from shopfloor_demo import encoding
+from shopfloor_demo.gst import GLib, Gst, GstRtspServer
+
+_HOST = "127.0.0.1"
+_MOUNT = "/stream"
+# Not live, so that the server waits for PLAY and each client sees the first frame; the RTP sink
+# then sends by the pipeline's clock.
+_LAUNCH = (
+    "( appsrc name=source format=time caps=video/x-h264,stream-format=byte-stream,"
+    "alignment=au,framerate={fps}/1 ! h264parse config-interval=-1 "
+    "! rtph264pay name=pay0 pt=96 )"
+)
+_LAST_CLIENTS_S = 5
+
+
+class _Feeder:
+    """Gives one client the access units; looped without end, or once."""
+
+    def __init__(self, units: list[bytes], *, fps: int, once: bool) -> None:
+        self._units, self._once = units, once
+        self._duration_ns = Gst.SECOND // fps
+        self._sent = 0
+
+    def need_data(self, source: Gst.Element, _hint: int) -> None:
+        """Push the next access unit with its place in time."""
+        if self._once and self._sent >= len(self._units):
+            source.emit("end-of-stream")
+            return
+        buffer = Gst.Buffer.new_wrapped(self._units[self._sent % len(self._units)])
+        buffer.pts = buffer.dts = self._sent * self._duration_ns
+        buffer.duration = self._duration_ns
+        self._sent += 1
+        source.emit("push-buffer", buffer)
+
+
+class Camera:
+    """A server with one mount; with ``once`` it ends after a client saw the whole file."""
+
+    def __init__(self, units: list[bytes], *, fps: int, once: bool, loop: GLib.MainLoop) -> None:
+        self._units, self._fps, self._once, self._loop = units, fps, once, loop
+        self._playing: set[int] = set()
+        self._server = GstRtspServer.RTSPServer()
+        self._server.set_address(_HOST)
+
+    def serve(self, port: int) -> str:
+        """Listen and return the address.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        factory = GstRtspServer.RTSPMediaFactory()
+        factory.set_launch(_LAUNCH.format(fps=self._fps))
+        factory.set_shared(False)
+        factory.connect("media-configure", self._on_client)
+        self._server.set_service(str(port))
+        self._server.get_mount_points().add_factory(_MOUNT, factory)
+        if not self._server.attach(None):
+            raise OSError(f"port {port} of {_HOST} is taken")
+        GLib.timeout_add_seconds(2, self._forget_silent_clients)
+        return f"rtsp://{_HOST}:{self._server.get_bound_port()}{_MOUNT}"
+
+    def _on_client(self, _factory: GstRtspServer.RTSPMediaFactory, media: Gst.Object) -> None:
+        feeder = _Feeder(self._units, fps=self._fps, once=self._once)
+        source = media.get_element().get_by_name("source")
+        source.connect("need-data", feeder.need_data)
+        payloader = media.get_element().get_by_name("pay0")
+        payloader.get_static_pad("src").add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event)
+        self._playing.add(id(media))
+        media.connect("unprepared", self._on_client_gone)
+
+    def _on_event(self, _pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
+        if info.get_event().type == Gst.EventType.EOS:
+            GLib.idle_add(self._on_pass_complete)
+        return Gst.PadProbeReturn.OK
+
+    def _on_pass_complete(self) -> bool:
+        # A client takes the end of a live stream for a fault and connects again: it must not
+        # count the same people twice.
+        self._server.get_mount_points().remove_factory(_MOUNT)
+        GLib.timeout_add_seconds(_LAST_CLIENTS_S, self._loop.quit)
+        return False  # GLib.SOURCE_REMOVE
+
+    def _on_client_gone(self, media: Gst.Object) -> None:
+        self._playing.discard(id(media))
+        mounted, _ = self._server.get_mount_points().match(_MOUNT)
+        if mounted is None and not self._playing:
+            self._loop.quit()
+
+    def _forget_silent_clients(self) -> bool:
+        self._server.get_session_pool().cleanup()
+        return True  # GLib.SOURCE_CONTINUE
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve the file until SIGTERM, Ctrl-C, or the end of one pass."""
+    arguments = _parse(argv)
+    if not arguments.file.is_file():
+        print(f"camera: {arguments.file} is not a file", file=sys.stderr)
+        return 2
+    Gst.init(None)
+    loop = GLib.MainLoop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        GLib.unix_signal_add(GLib.PRIORITY_HIGH, number, loop.quit)
+    units = encoding.access_units(arguments.file)
+    camera = Camera(units, fps=arguments.fps, once=arguments.once, loop=loop)
+    address = camera.serve(arguments.port)
+    print(f"{address} plays {len(units)} frames of {arguments.file}", flush=True)
+    if arguments.address_file is not None:
+        _announce(arguments.address_file, address)
+    loop.run()
+    return 0
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="shopfloor_demo.camera", description=__doc__)
+    parser.add_argument("file", type=Path, metavar="FILE", help="an H.264 file")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--address-file", type=Path, help="where to write the rtsp:// address")
+    parser.add_argument("--fps", type=int, default=encoding.FPS)
+    parser.add_argument("--once", action="store_true", help="end after one pass")
+    return parser.parse_args(argv)
+
+
+def _announce(path: Path, address: str) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(address + "\n")
+    partial.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
