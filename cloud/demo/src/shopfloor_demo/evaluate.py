@@ -45,17 +45,21 @@ def count(clip: Path, lines: list[LineSpec], model: ModelSpec, reader: str) -> C
     Raises:
         OperatorError: it ended with an error; the message is its own.
     """
-    camera = CameraSpec(name="vtest", uri=str(clip), reader=reader, lines=lines)  # type: ignore[arg-type]
+    camera = CameraSpec(name="vtest", uri=str(clip), reader=reader, lines=lines)
     site = SiteFile(site="evaluation", device="here", model=model, cameras=[camera])
     with tempfile.TemporaryDirectory(prefix="shopfloor-eval-") as name:
         folder = Path(name)
         (folder / "site.toml").write_text(_as_toml(site))
         started_s = time.monotonic()
+        files = {
+            "--site": folder / "site.toml",
+            "--state": folder / "state",
+            "--report": folder / "report.json",
+            "--crossings": folder / "crossings.jsonl",
+        }
+        command = [sys.executable, "-m", "shopfloor_edge.main", "--log-level", "warning", "vision"]
         done = subprocess.run(
-            [sys.executable, "-m", "shopfloor_edge.main", "--log-level", "warning", "vision"]
-            + ["--site", str(folder / "site.toml"), "--state", str(folder / "state")]
-            + ["--report", str(folder / "report.json")]
-            + ["--crossings", str(folder / "crossings.jsonl")],
+            [*command, *(str(part) for pair in files.items() for part in pair)],
             timeout=TIMEOUT_S,
             stderr=subprocess.PIPE,
             text=True,

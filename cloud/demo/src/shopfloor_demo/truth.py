@@ -89,7 +89,7 @@ def score(name: str, truth: list[Crossing], counted: list[Crossing]) -> Score:
     matched = 0
     if true and found:
         apart = np.array([[_apart(a, b) for b in found] for a in true])
-        # As many pairs as possible first, then the nearest: no pair out of reach is worth one in it.
+        # As many pairs as possible first, then the nearest of them.
         cost = np.where(apart <= TOLERANCE_S, apart, 1e6)
         rows, columns = linear_sum_assignment(cost)
         matched = int((apart[rows, columns] <= TOLERANCE_S).sum())
