@@ -51,7 +51,7 @@ class Camera:
 
     def __init__(self, units: list[bytes], *, fps: int, once: bool, loop: GLib.MainLoop) -> None:
         self._units, self._fps, self._once, self._loop = units, fps, once, loop
-        self._playing: set[int] = set()
+        self._clients, self._is_complete = 0, False
         self._server = GstRtspServer.RTSPServer()
         self._server.set_address(_HOST)
 
@@ -78,7 +78,7 @@ class Camera:
         source.connect("need-data", feeder.need_data)
         payloader = media.get_element().get_by_name("pay0")
         payloader.get_static_pad("src").add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event)
-        self._playing.add(id(media))
+        self._clients += 1
         media.connect("unprepared", self._on_client_gone)
 
     def _on_event(self, _pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
@@ -89,14 +89,14 @@ class Camera:
     def _on_pass_complete(self) -> bool:
         # A client takes the end of a live stream for a fault and connects again: it must not
         # count the same people twice.
+        self._is_complete = True
         self._server.get_mount_points().remove_factory(_MOUNT)
         GLib.timeout_add_seconds(_LAST_CLIENTS_S, self._loop.quit)
         return False  # GLib.SOURCE_REMOVE
 
-    def _on_client_gone(self, media: Gst.Object) -> None:
-        self._playing.discard(id(media))
-        mounted, _ = self._server.get_mount_points().match(_MOUNT)
-        if mounted is None and not self._playing:
+    def _on_client_gone(self, _media: Gst.Object) -> None:
+        self._clients -= 1
+        if self._is_complete and self._clients == 0:
             self._loop.quit()
 
     def _forget_silent_clients(self) -> bool:

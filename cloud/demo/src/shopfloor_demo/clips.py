@@ -1,4 +1,4 @@
-"""The demo's footage: found by digest, converted once, kept in the cache."""
+"""The demo's footage as it is published: where it may be, and found by its digest."""
 
 from __future__ import annotations
 
@@ -12,15 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shopfloor_demo import encoding
-from shopfloor_demo.errors import ClipDigestError, ConversionError, OperatorError
+from shopfloor_demo.errors import ClipDigestError, OperatorError
 
 VTEST_SHA256 = "45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf"
-VTEST_FRAMES = 795
 PACKAGE = "opencv-doc"
 _IN_PACKAGE = Path("usr/share/doc/opencv-doc/examples/data/vtest.avi")
-# x264 writes an access unit delimiter (H.264 §7.3.2.4) before every frame and nowhere else.
-_DELIMITER = b"\x00\x00\x00\x01\x09"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +26,6 @@ class Places:
     cache: Path
     mirror: Path | None
     package_root: Path = Path("/")
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """An H.264 byte stream."""
-
-    path: Path
-    frames: int
-    size_bytes: int
 
 
 def places(environment: Mapping[str, str], repository: Path) -> Places:
@@ -83,40 +70,6 @@ def verified(path: Path, expected: str) -> Path:
     if actual != expected:
         raise ClipDigestError(path, expected=expected, actual=actual)
     return path
-
-
-def vtest_h264(where: Places, *, say: Callable[[str], None]) -> Clip:
-    """Return the clip as a camera sends it; convert it when the cache has none."""
-    name = f"q{encoding.QUANTIZER}-gop{encoding.KEY_FRAME_EVERY}.h264"
-    target = where.cache / "h264" / VTEST_SHA256 / name
-    if not (target.is_file() and _frames_in(target) == VTEST_FRAMES):
-        source = find_vtest(where, say=say)
-        say(f"converting {source} to H.264 (once)")
-        _convert(source, target, say=say)
-        say(f"kept in {target}: {target.stat().st_size:,} bytes, all {VTEST_FRAMES} frames decode")
-    return Clip(target, VTEST_FRAMES, target.stat().st_size)
-
-
-def _convert(source: Path, target: Path, *, say: Callable[[str], None]) -> None:
-    def progress(frames: int) -> None:
-        if frames % 200 == 0:
-            say(f"  {frames} of {VTEST_FRAMES} frames")
-
-    fresh = target.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        encoding.encode(source, fresh, progress=progress)
-        decoded = encoding.count_decoded(fresh)
-        if decoded != VTEST_FRAMES or _frames_in(fresh) != VTEST_FRAMES:
-            raise ConversionError(
-                f"{source}: {decoded} frames after conversion, expected {VTEST_FRAMES}"
-            )
-        fresh.replace(target)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _frames_in(path: Path) -> int:
-    return path.read_bytes().count(_DELIMITER)
 
 
 def _from_download(cached: Path) -> Path:

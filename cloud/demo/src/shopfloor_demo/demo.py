@@ -14,8 +14,8 @@ from rich.live import Live
 
 from shopfloor_contracts.events import CameraStatus
 from shopfloor_demo import encoding, view
-from shopfloor_demo.clips import Clip, vtest_h264
 from shopfloor_demo.errors import DemoError, OperatorError, WaitedTooLongError
+from shopfloor_demo.footage import Clip, vtest_h264
 from shopfloor_demo.processes import wait_until
 from shopfloor_demo.report import Measured, Report, build_report
 from shopfloor_demo.settings import Settings
@@ -75,6 +75,7 @@ class Run:
             elapsed_s=self.elapsed_s,
             expected_s=self.expected_s,
             started_at=self.started_at,
+            window_s=self.stack.device.window_s,
             state=state,
             stored=self.stack.cloud.stored(),
             people=tuple(self.people),

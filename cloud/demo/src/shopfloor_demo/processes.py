@@ -16,10 +16,11 @@ import psutil
 
 from shopfloor_demo.errors import ProcessDiedError, WaitedTooLongError
 
-# setpriv (util-linux, present on every Debian and Ubuntu) sets PR_SET_PDEATHSIG and then becomes
-# the program: the kernel ends the child even if we are ended by SIGKILL. A preexec_fn could do
-# the same, but may deadlock in a process that has threads.
-_LEASH = ("setpriv", "--pdeathsig", "KILL", "--")
+# setpriv (util-linux, present on every Debian and Ubuntu) sets PR_SET_PDEATHSIG: the kernel ends
+# the child even if we are ended by SIGKILL. A preexec_fn could do the same, but may deadlock in a
+# process that has threads. Were we gone before it was set, nobody would send the signal: so the
+# shell compares its parent with us, and only then becomes the program.
+_LEASH = ("setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", 'test "$PPID" = "$0" && exec "$@"')
 _POLL_S = 0.02
 
 
@@ -75,7 +76,7 @@ class Processes:
             # A session of its own: Ctrl-C in the terminal reaches us alone, and we end the
             # others in the order that loses nothing.
             return subprocess.Popen(
-                [*_LEASH, *argv],
+                [*_LEASH, str(os.getpid()), *argv],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -31,6 +31,7 @@ class Snapshot:
     elapsed_s: float
     expected_s: float | None
     started_at: float
+    window_s: float
     state: State
     stored: Stored
     people: Sequence[int]
@@ -57,7 +58,8 @@ def panel(now: Snapshot, *, columns: int) -> RenderableType:
         subtitle_align="left",
         border_style="cyan",
         padding=(1, 2),
-        width=min(columns, 120),
+        # Two columns stay free for the "^C" that the terminal echoes: a wrap would tear the panel.
+        width=min(columns - 2, 120),
     )
 
 
@@ -149,6 +151,8 @@ def _line(now: Snapshot) -> Text:
 def _device(now: Snapshot) -> Text:
     committed = now.state.counters.get("events_committed", 0)
     dropped = now.state.counters.get("outbox_dropped", 0)
+    if committed == 0:
+        return Text(f"no event yet, a window is {now.window_s:g} s long", style=_GREY)
     text = Text.assemble(
         f"{committed} events committed, ",
         (f"{now.state.outbox_rows} waiting", "bold"),

@@ -1,4 +1,4 @@
-"""Find a bundle's file by digest: local cache, then mirror folder, then the publisher."""
+"""Find a bundle's file by digest: local cache, shipped with the zoo, mirror, then the publisher."""
 
 from __future__ import annotations
 
@@ -21,14 +21,20 @@ def load_zoo() -> dict[str, Manifest]:
         BundleError: there is none.
         ZooError: it is malformed.
     """
+    path = zoo_path()
+    if not path.is_file():
+        raise BundleError(f"{path} does not exist; SHOPFLOOR_ZOO names the model zoo file")
+    return parse_zoo(path.read_text(), source=str(path))
+
+
+def zoo_path() -> Path:
+    """Return where the zoo file is; the builds that ship with it lie in ``zoo/`` beside it."""
     here = Path(__file__)
     named = os.environ.get("SHOPFLOOR_ZOO")
+    if named:
+        return Path(named)
     checkout = here.parents[4] / "models" / "zoo.toml"
-    places = [Path(named)] if named else [checkout, here.with_name("zoo.toml")]
-    for path in places:
-        if path.is_file():
-            return parse_zoo(path.read_text(), source=str(path))
-    raise BundleError(f"{places[0]} does not exist; SHOPFLOOR_ZOO names the model zoo file")
+    return checkout if checkout.is_file() else here.with_name("zoo.toml")
 
 
 def find_manifest(name: str) -> Manifest:
@@ -96,6 +102,7 @@ def mirror_folder() -> Path | None:
 
 def _places(build: Build) -> Iterator[Path]:
     yield _cached(build)
+    yield zoo_path().with_name("zoo") / build.file
     mirror = mirror_folder()
     if mirror is not None:
         yield mirror / "models" / build.file

@@ -1,4 +1,9 @@
-"""Manifest of a model bundle, and the zoo file that lists bundles and where their builds are."""
+"""Manifest of a model bundle, and the zoo file that lists bundles and where their builds are.
+
+A bundle as one file is an uncompressed tar archive with ``manifest.json`` first, then the builds
+and the golden clip in the order in which the manifest names them; every entry has mode 0644,
+owner 0 and time 0, so that the same content has the same digest.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +48,52 @@ class Build(Operator):
     sha256: Digest
     size_bytes: Count
     urls: list[Annotated[str, Field(pattern=r"^https://")]] = Field(default_factory=list)
+    layout: Literal["nchw-float32", "nhwc-uint8", "nhwc-int8"] | None = None
+    """Where this build's input differs from the manifest's preprocessing."""
+
+
+class DataSource(Operator):
+    """A part of what a model was trained on."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    licence_class: Annotated[str, Field(min_length=1, max_length=100)]
+    images: Count
+    labels: Annotated[str, Field(max_length=200)] = ""
+    """Who drew the boxes: people, or which teacher."""
+
+
+class Provenance(Operator):
+    """How a bundle was made, so that it can be made again and its licence be judged."""
+
+    recipe: Annotated[str, Field(max_length=200)]
+    inherits: Annotated[str, Field(max_length=200)] = ""
+    """Weights that training began with, and their licence; empty for none."""
+    data_sha256: Digest | None = None
+    """Digest of the list of training files' digests."""
+    seed: Count = 0
+    sources: Annotated[list[DataSource], Field(max_length=100)] = Field(default_factory=list)
+
+
+class Measure(Operator):
+    """One figure that was measured on this bundle."""
+
+    metric: Slug
+    value: float
+    data: Annotated[str, Field(max_length=200)]
+    """What it was measured on."""
+    target: Slug | None = None
+    """The build that was measured; None for the trained network."""
+
+
+class Golden(Operator):
+    """Frames and what the model must find on them, to be run on the device before it is trusted."""
+
+    clip: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
+    """An NPZ: ``frames`` ``(N, H, W, 3)`` uint8, ``detections`` ``(N, 300, 6)`` float32."""
+    sha256: Digest
+    size_bytes: Count
+    tolerance_px: Annotated[float, Field(gt=0)] = 2.0
+    tolerance_score: Ratio = 0.1
 
 
 class Manifest(Operator):
@@ -60,6 +111,9 @@ class Manifest(Operator):
     """Detections below are not worth tracking."""
     nms_iou: Ratio = 0.65
     builds: Annotated[list[Build], Field(min_length=1)]
+    golden: Golden | None = None
+    provenance: Provenance | None = None
+    evaluation: Annotated[list[Measure], Field(max_length=200)] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _targets_are_unique(self) -> Manifest:

@@ -1,0 +1,1 @@
+"""Everything that makes a model bundle; nothing here runs on a device."""

@@ -1,0 +1,1 @@
+"""Samples to learn from: images, boxes, and the licence of each."""

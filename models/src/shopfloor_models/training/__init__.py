@@ -1,0 +1,1 @@
+"""Detectors trained here, without AGPL code."""
