@@ -126,6 +126,16 @@ def test_a_failed_commit_keeps_nothing(tmp_path):
     outbox.close()
 
 
+def test_an_event_that_is_no_longer_understood_does_not_stop_the_others(tmp_path):
+    outbox = open_outbox(tmp_path)
+    outbox.commit([traffic(), traffic(), traffic()])
+    outbox._connection.execute("UPDATE outbox SET event = '{}' WHERE seq = 2")
+
+    assert sequences(outbox) == [(0, 1), (1, 3)]
+    assert read_state(tmp_path).counters["outbox_dropped"] == 1
+    outbox.close()
+
+
 def test_a_file_that_is_no_database_is_named(tmp_path):
     (tmp_path / "state.db").write_bytes(b"not a database, but long enough to be looked at" * 50)
 

@@ -7,11 +7,14 @@ drop is counted.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from shopfloor_contracts.events import (
     EVENT_ADAPTER,
@@ -23,6 +26,8 @@ from shopfloor_contracts.events import (
     kind_of,
 )
 from shopfloor_edge.journal.database import add, connect, transaction
+
+log = logging.getLogger(__name__)
 
 PRIORITY = {Kind.TRAFFIC: 2, Kind.OCCUPANCY: 1}
 """Higher is kept longer. What people paid for is traffic."""
@@ -92,7 +97,13 @@ class Outbox:
         previous = self._previous(after)
         found = []
         for seq, kind, payload in rows:
-            event = EVENT_ADAPTER.validate_json(payload).model_copy(update={"prevseq": previous})
+            try:
+                event = EVENT_ADAPTER.validate_json(payload)
+            except ValidationError:
+                # Written by a version whose rules were other: it must not stop those behind it.
+                self._discard(seq)
+                continue
+            event = event.model_copy(update={"prevseq": previous})
             found.append(Waiting(seq, Kind(kind), event))
             previous = seq
         return found
@@ -133,6 +144,12 @@ class Outbox:
             "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)",
             (seq, kind, PRIORITY[kind], len(payload), payload),
         )
+
+    def _discard(self, seq: int) -> None:
+        log.error("event in the outbox is not understood, dropped", extra={"seq": seq})
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM outbox WHERE seq = ?", (seq,))
+            add(self._connection, "outbox_dropped", 1)
 
     def _previous(self, after: int) -> int:
         """Return the last sequence up to ``after`` that was not dropped."""

@@ -64,7 +64,8 @@ def _sample(folder: Path, row: dict[str, str]) -> Sample:
 
 
 def _people(labels: NDArray[np.float32]) -> NDArray[np.float32]:
-    return labels[labels[:, 0] == PERSON][:, 1:5]
+    people: NDArray[np.float32] = labels[labels[:, 0] == PERSON][:, 1:5]
+    return people
 
 
 def _merge(human: NDArray[np.float32], found: NDArray[np.float32]) -> NDArray[np.float32]:

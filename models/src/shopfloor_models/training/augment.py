@@ -113,15 +113,21 @@ def disturb(item: Labelled, settings: AugmentSettings, random: np.random.Generat
     gain = 1 + random.uniform(-settings.light, settings.light)
     shift = random.uniform(-30, 30) * settings.light
     tint = random.uniform(0.92, 1.08, 3)
-    image = np.clip(image * (gain * tint) + shift, 0, 255).astype(np.uint8)
+    lit = np.clip(image * (gain * tint) + shift, 0, 255).astype(np.uint8)
+    return Labelled(_worsen(lit, settings, random), boxes)
+
+
+def _worsen(image: Image, settings: AugmentSettings, random: np.random.Generator) -> Image:
+    """Take away what cheap cameras take away: colour, sharpness, bits."""
+    worse: cv2.typing.MatLike | None = image
     if random.random() < settings.grey:
-        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+        worse = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     if random.random() < settings.blur:
-        image = cv2.GaussianBlur(image, (0, 0), random.uniform(0.4, 1.4))
+        worse = cv2.GaussianBlur(np.asarray(worse), (0, 0), random.uniform(0.4, 1.4))
     if random.random() < settings.compress:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(25, 70))]
-        image = cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR)
-    return Labelled(np.ascontiguousarray(image), boxes)
+        worse = cv2.imdecode(cv2.imencode(".jpg", np.asarray(worse), quality)[1], 1)
+    return np.ascontiguousarray(np.asarray(worse, np.uint8))
 
 
 def _between(room: float, random: np.random.Generator) -> int:
