@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from shopfloor_contracts.bundles import Build, Manifest, parse_zoo
+from shopfloor_contracts.bundles import Build, Manifest, parse_manifest, parse_zoo
 from shopfloor_edge.errors import BundleError, DigestMismatchError
 
 _TIMEOUT_S = 30.0
@@ -24,11 +24,15 @@ def load_zoo() -> dict[str, Manifest]:
     path = zoo_path()
     if not path.is_file():
         raise BundleError(f"{path} does not exist; SHOPFLOOR_ZOO names the model zoo file")
-    return parse_zoo(path.read_text(), source=str(path))
+    zoo = parse_zoo(path.read_text(), source=str(path))
+    for shipped in sorted(_shipped().glob("*/manifest.json")):
+        manifest = parse_manifest(shipped.read_text(), source=str(shipped))
+        zoo.setdefault(manifest.name, manifest)
+    return zoo
 
 
 def zoo_path() -> Path:
-    """Return where the zoo file is; the builds that ship with it lie in ``zoo/`` beside it."""
+    """Return where the zoo file is; bundles that ship lie unpacked in ``zoo/`` beside it."""
     here = Path(__file__)
     named = os.environ.get("SHOPFLOOR_ZOO")
     if named:
@@ -100,9 +104,13 @@ def mirror_folder() -> Path | None:
     return path if path.is_dir() else None
 
 
+def _shipped() -> Path:
+    return zoo_path().with_name("zoo")
+
+
 def _places(build: Build) -> Iterator[Path]:
     yield _cached(build)
-    yield zoo_path().with_name("zoo") / build.file
+    yield from sorted(_shipped().glob(f"*/{build.file}"))
     mirror = mirror_folder()
     if mirror is not None:
         yield mirror / "models" / build.file

@@ -149,3 +149,15 @@ def parse_zoo(text: str, *, source: str) -> dict[str, Manifest]:
     except ValidationError as e:
         raise ZooError(f"{source}: " + "; ".join(describe(e, Zoo))) from e
     return {manifest.name: manifest for manifest in zoo.bundle}
+
+
+def parse_manifest(text: str, *, source: str) -> Manifest:
+    """Read one bundle's ``manifest.json``; ``source`` names it in errors.
+
+    Raises:
+        ZooError: not JSON, or against the schema; the message names file and key.
+    """
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as e:
+        raise ZooError(f"{source}: " + "; ".join(describe(e, Manifest))) from e
