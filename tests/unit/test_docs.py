@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from shopfloor_edge.main import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
