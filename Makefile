@@ -1,13 +1,14 @@
 # Every target is idempotent and works from a clean clone.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint contracts eval-traffic clean
+.PHONY: help setup demo test check format lint contracts eval-traffic \
+        eval-person-nano eval-gates models train-person-nano clean
 
 PY := .venv/bin
 SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src
 
 help: ## show the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
 
 setup: ## install OS packages if missing, the venv and pinned dependencies
 	@tools/setup.sh
@@ -36,8 +37,24 @@ format: setup ## format the code and mend what can be mended
 contracts: setup ## write JSON Schema and AsyncAPI from the contracts
 	@$(PY)/python -m shopfloor_contracts.documents docs/contracts
 
-eval-traffic: setup ## count crossings on real CCTV against ground truth: var/eval/traffic.json
-	@$(PY)/python -m shopfloor_demo.evaluate
+eval-traffic: setup ## count crossings on real CCTV against ground truth (BUNDLE=person-nano)
+	@$(PY)/python -m shopfloor_demo.evaluate --bundle $(or $(BUNDLE),yolox-nano)
+
+models: setup ## train, export, quantise, gate and bundle on 32 drawn pictures, as a check of the factory
+	@tools/setup-training.sh
+	@$(PY)/python -W ignore -m shopfloor_models.smoke
+
+eval-person-nano: setup ## the embedded detector beside YOLOX-nano: var/eval/person-nano.json
+	@$(PY)/python -m shopfloor_demo.person_nano
+
+eval-gates: setup ## known bad builds are refused: var/eval/gates.json (wants the mirror)
+	@$(PY)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ai-edge-litert
+	@$(PY)/python -m shopfloor_models.gates
+
+train-person-nano: setup ## make the embedded detector again: about 4 minutes, wants SHOPFLOOR_MIRROR
+	@tools/setup-training.sh
+	@$(PY)/python -m shopfloor_models.recipes.person_nano --mirror $(or $(SHOPFLOOR_MIRROR),../shared) \
+	  --work var/train/person-nano --out models/zoo/person-nano
 
 clean: ## remove what was made here, not the caches outside
 	@rm -rf var .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

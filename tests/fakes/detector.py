@@ -56,7 +56,7 @@ def write_model(path, boxes):
 
 def write_zoo(path, digest, *, head="end2end"):
     path.write_text(f"""[[bundle]]
-name = "yolox-nano"
+name = "person-nano"
 version = "0"
 task = "detect"
 licence = "Apache-2.0"

@@ -42,7 +42,7 @@ def test_a_small_file_is_enough_and_the_rest_has_defaults():
     site = parse_site(SITE, source="site.toml")
 
     assert (site.schema_version, site.window_s) == (1, 60.0)
-    assert (site.model.bundle, site.model.threads, site.model.sha256) == ("yolox-nano", 1, None)
+    assert (site.model.bundle, site.model.threads, site.model.sha256) == ("person-nano", 1, None)
     assert (site.uplink.host, site.uplink.port, site.uplink.heartbeat_s) == ("127.0.0.1", 1883, 30)
     assert (site.outbox.max_rows, site.outbox.max_bytes) == (200_000, 200_000_000)
     assert (site.cameras[0].fps, site.cameras[0].reader) == (10.0, "auto")

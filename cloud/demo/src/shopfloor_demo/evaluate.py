@@ -19,6 +19,7 @@ from shopfloor_contracts.site import CameraSpec, LineSpec, ModelSpec, SiteFile
 from shopfloor_demo.clips import find_vtest
 from shopfloor_demo.errors import DemoError, OperatorError
 from shopfloor_demo.settings import REPOSITORY, read_settings
+from shopfloor_demo.stack import fetch_model
 from shopfloor_demo.truth import Score, boxes_file, crossings_from_boxes, kept_crossings, score
 from shopfloor_edge.analytics.lines import Crossing, Direction
 
@@ -86,6 +87,7 @@ def evaluate(bundle: str, reader: str) -> dict[str, object]:
     boxes = boxes_file(where.mirror)
     lines = LINES if boxes is not None else LINES[:1]
     truth = crossings_from_boxes(boxes, lines) if boxes is not None else kept_crossings()
+    fetch_model(bundle)
     counted = count(clip, lines, ModelSpec(bundle=bundle), reader)
     manifest = find_manifest(bundle)
     return {

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from shopfloor_contracts.site import ModelSpec
 from shopfloor_demo import demo, view
 from shopfloor_demo.errors import DemoError, OperatorError
 from shopfloor_demo.settings import Settings, read_settings
-from shopfloor_demo.stack import fetch_models
+from shopfloor_demo.stack import fetch_model
 
 _INTERRUPTED = 130
 
@@ -46,7 +47,7 @@ def _run(settings: Settings, console: Console) -> int:
         console.print(f"[bright_black]·[/] {text}", soft_wrap=True)
 
     scene = demo.prepare(settings, say)
-    fetch_models()
+    fetch_model(ModelSpec().bundle)
     with demo.new_stack(settings) as stack:
         run = demo.start(stack, settings, scene, say)
         demo.watch(run, console)

@@ -189,13 +189,13 @@ class Stack:
         return path
 
 
-def fetch_models() -> None:
-    """Bring the device's model into the cache, as an installer would.
+def fetch_model(bundle: str) -> None:
+    """Make sure that the device's model is here, as an installer would.
 
     Raises:
         DemoError: it is nowhere, or is another file than the zoo says.
     """
-    run_to_end([_script("shopfloor-edge"), "fetch"])
+    run_to_end([_script("shopfloor-edge"), "fetch", bundle])
 
 
 def run_to_end(argv: list[str]) -> None:

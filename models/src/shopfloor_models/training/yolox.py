@@ -50,6 +50,8 @@ class TrainSettings:
     """The last epochs see plain pictures, without mosaics, and the L1 loss."""
     inherit_from: Path | None = None
     inherit_classes: tuple[int, ...] = ()
+    keep_inherited: float = 0.0
+    """Share of the inherited weights in the result (Wortsman et al., Robust fine-tuning, 2022)."""
     augment: AugmentSettings = field(default_factory=AugmentSettings)
 
 
@@ -93,8 +95,7 @@ def train(
             loss = run.step(images, targets, epoch * run.steps + step)
             tell(Progress(epoch, step, run.steps, loss))
         run.save(checkpoint, epoch + 1)
-    run.average.head.use_l1 = False
-    return run.average.eval()
+    return run.result()
 
 
 class _Run:
@@ -106,6 +107,7 @@ class _Run:
         if settings.inherit_from is not None:
             inherit(self.network, settings.inherit_from, classes=list(settings.inherit_classes))
         self.average = deepcopy(self.network).eval()
+        self._inherited = deepcopy(self.network.state_dict())
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
         groups = [
@@ -130,6 +132,15 @@ class _Run:
         if not math.isfinite(value):
             raise TrainingError(f"the loss is {value} at step {number}: lower the learning rate")
         return value
+
+    def result(self) -> Any:
+        """Return the averaged network, drawn back towards what it inherited."""
+        share = self._settings.keep_inherited
+        with self._torch.no_grad():
+            for name, value in self.average.state_dict().items():
+                value.mul_(1 - share).add_(self._inherited[name], alpha=share)
+        self.average.head.use_l1 = False
+        return self.average.eval()
 
     def restore(self, path: Path) -> int:
         """Return the epoch to go on with."""

@@ -90,7 +90,7 @@ class CameraSpec(Operator):
 class ModelSpec(Operator):
     """Which bundle of the zoo finds people."""
 
-    bundle: Slug = "yolox-nano"
+    bundle: Slug = "person-nano"
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     sha256: Digest | None = None
     """Overrides the zoo's digest; for a bundle that a site has pinned."""

@@ -1,0 +1,1 @@
+"""What a build is worth: accuracy, agreement with fp32, robustness, speed, and the report."""
