@@ -16,7 +16,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +28,8 @@ from shopfloor_demo.evaluate import LINES
 from shopfloor_demo.settings import REPOSITORY, read_settings
 from shopfloor_demo.truth import FPS, SIZE, boxes_file, crossings_from_boxes, score
 from shopfloor_edge.analytics.lines import Crossing, LineCounter, feet
-from shopfloor_edge.errors import BundleError
+from shopfloor_edge.cameras.choose import open_source
+from shopfloor_edge.errors import BundleError, SourceEndedError
 from shopfloor_edge.inference.onnx import OnnxBackend
 from shopfloor_edge.inference.preprocess import Letterbox, Planes
 from shopfloor_edge.inference.zoo import find_manifest, resolve
@@ -40,6 +40,7 @@ TARGET = "onnx-fp32"
 """The build that a device runs."""
 FRAMES = (400, 795)
 """The frames before are training data of ``person-nano``."""
+READ_TIMEOUT_S = 10.0
 
 
 class Contender:
@@ -169,23 +170,18 @@ def _int8_loss(manifest: Manifest, coco: Path, ap: float) -> float | None:
 
 def _watch_all(clip: Path, contenders: list[Contender]) -> None:
     """Show every frame to all in turn, so that a busy machine slows them alike."""
-    with av.open(str(clip)) as container:
-        for number, frame in enumerate(container.decode(video=0)):
-            if FRAMES[0] <= number < FRAMES[1]:
-                planes = _planes(frame)
-                for contender in contenders:
-                    contender.watch(planes, number / FPS)
-
-
-def _planes(frame: av.VideoFrame) -> Planes:
-    y, u, v = (_plane(plane) for plane in frame.reformat(format="yuv420p").planes)
-    return y, u, v
-
-
-def _plane(plane: av.video.plane.VideoPlane) -> NDArray[np.uint8]:
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-    # Copied: the frame's memory goes back to the decoder.
-    return rows[:, : plane.width].copy()
+    source = open_source(str(clip))
+    try:
+        while True:
+            frame = source.read(timeout_s=READ_TIMEOUT_S)
+            if frame is not None and FRAMES[0] <= frame.number < FRAMES[1]:
+                with frame.planes() as planes:
+                    for contender in contenders:
+                        contender.watch(planes, frame.number / FPS)
+    except SourceEndedError:
+        return
+    finally:
+        source.close()
 
 
 def _f1(boxes: Path, contender: Contender) -> float:

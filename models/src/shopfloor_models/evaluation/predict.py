@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
+import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
@@ -85,8 +86,11 @@ class OnnxRunner:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
+            content = path.read_bytes()
+            # onnxruntime ends the whole process on junk when other C++ libraries are loaded.
+            onnx.load_model_from_string(content)
             self._session = onnxruntime.InferenceSession(
-                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+                content, options, providers=["CPUExecutionProvider"]
             )
         except OSError as e:
             raise DataError(f"{path}: {e.strerror}") from e
