@@ -2,7 +2,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic \
-        eval-person-nano eval-gates models train-person-nano clean
+        eval-person-nano eval-gates bench-models models train-person-nano clean
 
 PY := .venv/bin
 SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src
@@ -50,6 +50,9 @@ eval-person-nano: setup ## the embedded detector beside YOLOX-nano: var/eval/per
 eval-gates: setup ## known bad builds are refused: var/eval/gates.json (wants the mirror)
 	@$(PY)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ai-edge-litert
 	@$(PY)/python -m shopfloor_models.gates
+
+bench-models: setup ## what each kind of build costs and keeps: var/bench/models.json (wants the mirror)
+	@$(PY)/python -m shopfloor_models.bench
 
 train-person-nano: setup ## make the embedded detector again: about 4 minutes, wants SHOPFLOOR_MIRROR
 	@tools/setup-training.sh

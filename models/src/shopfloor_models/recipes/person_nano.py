@@ -18,7 +18,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from rich.progress import Progress as Bar
 
@@ -29,6 +28,7 @@ from shopfloor_models.errors import DataError, ModelsError
 from shopfloor_models.export.onnx_fold import fold_file
 from shopfloor_models.export.torch_onnx import export_network
 from shopfloor_models.training.network import NetworkSpec
+from shopfloor_models.training.teacher import OnnxTeacher, Teacher, find_model
 from shopfloor_models.training.yolox import Progress, TrainSettings, train
 
 NAME, VERSION = "person-nano", "1"
@@ -40,18 +40,15 @@ KEEP_INHERITED = 0.75
 VTEST_FRAMES, VTEST_EVERY = 400, 2
 """Frames from 400 on are for measuring only."""
 LONG_SIDE_PX = 416
-TEACHER_FILE = "yolox_nano.onnx"
-TEACHER_PX = 416
-STRIDES = (8, 16, 32)
+TEACHER = "yolox-nano"
 
 
-def footage_samples(clip: Path, teacher: Path, folder: Path) -> list[Sample]:
+def footage_samples(clip: Path, teacher: Teacher, folder: Path) -> list[Sample]:
     """Write every second of the clip's first 400 frames to ``folder``, labelled by the teacher.
 
     Raises:
         DataError: the clip cannot be read.
     """
-    session = onnxruntime.InferenceSession(teacher, providers=["CPUExecutionProvider"])
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
     for number, frame in _frames(clip):
@@ -59,7 +56,7 @@ def footage_samples(clip: Path, teacher: Path, folder: Path) -> list[Sample]:
         scale = LONG_SIDE_PX / max(frame.shape[:2])
         small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(path), small, [cv2.IMWRITE_JPEG_QUALITY, 92])
-        boxes = _people_on(session, frame)
+        boxes = _people_on(teacher, frame)
         classes = np.zeros(len(boxes), np.int64)
         samples.append(Sample(path, boxes, classes, "vtest.avi frames 0-399", "debian opencv-doc"))
     return samples
@@ -76,40 +73,13 @@ def _frames(clip: Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     capture.release()
 
 
-def _people_on(
-    session: onnxruntime.InferenceSession, frame: NDArray[np.uint8]
-) -> NDArray[np.float32]:
+def _people_on(teacher: Teacher, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the teacher's people as ``(N, 4)`` xyxy shares of the frame."""
+    found = teacher.look(frame)
+    people = found.boxes[[name == "person" for name in found.names]].reshape(-1, 4)
     height, width = frame.shape[:2]
-    scale = TEACHER_PX / max(height, width)
-    small = cv2.resize(frame, (round(width * scale), round(height * scale)))
-    canvas = np.full((TEACHER_PX, TEACHER_PX, 3), 114, np.float32)
-    canvas[: small.shape[0], : small.shape[1]] = small
-    (raw,) = session.run(None, {session.get_inputs()[0].name: canvas.transpose(2, 0, 1)[None]})
-    centre, size, scores = _decode(raw[0])
-    sure = scores >= TEACHER_SCORE
-    xywh = np.concatenate([centre - size / 2, size], axis=1)[sure]
-    kept = cv2.dnn.NMSBoxes(xywh.tolist(), scores[sure].tolist(), TEACHER_SCORE, 0.65)
-    chosen = xywh[np.asarray(kept, np.int64).reshape(-1)]
-    corners = np.concatenate([chosen[:, :2], chosen[:, :2] + chosen[:, 2:]], axis=1) / scale
-    shares: NDArray[np.float64] = corners / np.array([width, height, width, height])
+    shares = people / np.array([width, height, width, height], np.float32)
     return shares.clip(0.0, 1.0).astype(np.float32)
-
-
-def _decode(
-    raw: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return centres, sizes in input pixels and person scores of YOLOX's raw head."""
-    cells, strides = [], []
-    for stride in STRIDES:
-        side = TEACHER_PX // stride
-        xs, ys = np.meshgrid(np.arange(side), np.arange(side))
-        cells.append(np.stack([xs.ravel(), ys.ravel()], axis=1))
-        strides.append(np.full((side * side, 1), stride))
-    grid, stride_of = np.concatenate(cells), np.concatenate(strides)
-    centre = (raw[:, :2] + grid) * stride_of
-    size = np.exp(np.minimum(raw[:, 2:4], 10)) * stride_of
-    return centre, size, raw[:, 4] * raw[:, 5]
 
 
 def make(mirror: Path, out: Path, work: Path, *, with_footage: bool, epochs: int = EPOCHS) -> Path:
@@ -117,17 +87,17 @@ def make(mirror: Path, out: Path, work: Path, *, with_footage: bool, epochs: int
 
     Goes on from the checkpoint in ``work`` after an interruption.
     """
-    teacher = mirror / "models" / TEACHER_FILE
     samples = load_pool(mirror / "data" / "people", split="train")
     if with_footage:
         clip = mirror / "data" / "video" / "vtest.avi"
-        samples += footage_samples(clip, teacher, work / "vtest")
+        known = OnnxTeacher(find_model(TEACHER), score_min=TEACHER_SCORE)
+        samples += footage_samples(clip, known, work / "vtest")
     settings = TrainSettings(
         network=NetworkSpec(classes=1),
         input_px=INPUT_PX,
         epochs=epochs,
         learning_rate=LEARNING_RATE,
-        inherit_from=teacher,
+        inherit_from=mirror / "models" / "yolox_nano.onnx",
         inherit_classes=(0,),
         keep_inherited=KEEP_INHERITED,
     )
