@@ -54,16 +54,15 @@ def bubbles(points: Sequence[Point], axes: Axes) -> str:
     front = pareto(points)
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (axes.place(p.x, p.y) for p in front))
     body = f'<polyline class="front" points="{path}"/>'
-    for number, point in enumerate(sorted(points, key=lambda one: -one.area)):
-        x, y = axes.place(point.x, point.y)
-        radius = 5 + 15 * point.area**0.5
+    # The largest first, so that it hides none; the colour is that of the point's own place, as in
+    # the other charts.
+    order = sorted(range(len(points)), key=lambda number: -points[number].area)
+    for number in order:
+        x, y = axes.place(points[number].x, points[number].y)
+        radius = 5 + 15 * points[number].area ** 0.5
         colour = COLOURS[number % len(COLOURS)]
-        late = x > (LEFT + RIGHT) / 2
-        anchor, label = ("end", x - radius - 6) if late else ("start", x + radius + 6)
         body += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{colour}"/>'
-        body += f'<text x="{label:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}" class="name">'
-        body += f"{escape(point.name)}</text>"
-    return _frame(axes, body)
+    return f"<figure>{_frame(axes, body)}{_legend([point.name for point in points])}</figure>"
 
 
 def pareto(points: Sequence[Point]) -> list[Point]:
@@ -86,7 +85,7 @@ def curves(series: Sequence[Series], axes: Axes) -> str:
         if len(places) < 10:
             for x, y in places:
                 body += f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>'
-    return f"<figure>{_frame(axes, body)}{_legend(series)}</figure>"
+    return f"<figure>{_frame(axes, body)}{_legend([line.name for line in series])}</figure>"
 
 
 def round_up(value: float) -> float:
@@ -95,11 +94,10 @@ def round_up(value: float) -> float:
     return next(unit * step for step in (1, 2, 4, 6, 8, 10) if unit * step >= value)
 
 
-def _legend(series: Sequence[Series]) -> str:
+def _legend(names: Sequence[str]) -> str:
     items = "".join(
-        f'<span><i style="background:{COLOURS[number % len(COLOURS)]}"></i>'
-        f"{escape(line.name)}</span>"
-        for number, line in enumerate(series)
+        f'<span><i style="background:{COLOURS[number % len(COLOURS)]}"></i>{escape(name)}</span>'
+        for number, name in enumerate(names)
     )
     return f'<figcaption class="legend">{items}</figcaption>'
 
