@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from shopfloor_contracts.errors import ContractError
-from shopfloor_edge.errors import EdgeError, JournalError, OperatorError
+from shopfloor_edge.errors import EdgeError, OperatorError
 from shopfloor_edge.logs import configure_logging
 from shopfloor_edge.settings import load_site
 
@@ -69,9 +69,6 @@ def main(argv: list[str] | None = None) -> int:
     except (OperatorError, ContractError) as e:
         print(f"shopfloor-edge: {e}", file=sys.stderr)
         return 2
-    except JournalError as e:
-        print(f"shopfloor-edge: {e}", file=sys.stderr)
-        return 1
     except EdgeError as e:
         print(f"shopfloor-edge: {e}", file=sys.stderr)
         return 1

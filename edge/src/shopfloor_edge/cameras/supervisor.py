@@ -119,9 +119,8 @@ class CameraSupervisor:
         if isinstance(error, SourceUnusableError):
             self._tell(CameraStatus.MISCONFIGURED, str(error))
             return self.is_file
-        if self._report.status is not CameraStatus.STALLED or not isinstance(error, _StalledError):
-            status = CameraStatus.STALLED if isinstance(error, _StalledError) else None
-            self._tell(status or CameraStatus.ABSENT, str(error))
+        stalled = isinstance(error, _StalledError)
+        self._tell(CameraStatus.STALLED if stalled else CameraStatus.ABSENT, str(error))
         return False
 
     def _watch(self) -> None:
