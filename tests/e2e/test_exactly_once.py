@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import sys
 
 import pytest
 
@@ -142,3 +143,18 @@ def test_a_device_that_the_broker_does_not_know_says_so_and_ends(stack):
     assert stack.processes.wait(AGENT, timeout_s=20) == 2
     log = stack.processes.log_path(AGENT).read_text()
     assert "refuses this device: Not authorized" in log or "Bad user name" in log
+
+
+def test_two_devices_with_one_name_are_told_and_stop_cutting_each_other_off(stack):
+    stack.start_cloud()
+    stack.start_agent()
+    argv = [sys.executable, "-m", "shopfloor_edge.main", "agent", "--site", str(stack.files.site)]
+
+    stack.processes.start("twin", [*argv, "--state", str(stack.files.run_dir / "twin")])
+
+    logs = [stack.processes.log_path(name) for name in (AGENT, "twin")]
+    wait_until(
+        lambda: any("does another device have the same site" in log.read_text() for log in logs),
+        timeout_s=40,
+        what="a word on the name",
+    )

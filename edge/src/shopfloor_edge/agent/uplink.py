@@ -7,6 +7,7 @@ import queue
 import socket
 import ssl
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ _REFUSALS = {
     "Banned",
     "Bad authentication method",
 }
+_QUICK_CUT_S, _TWIN_CUTS, _TWIN_PAUSE_S = 5.0, 4, 60
 _KEEPALIVE_S = 20
 _MAX_ACKS = 1000
 
@@ -50,6 +52,8 @@ class Uplink:
         """Set when anything happened that the agent should look at."""
         self._was_connected = False
         self._told = ""
+        self._client_id = client_id
+        self._connected_at_s, self._quick_cuts = 0.0, 0
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5
         )
@@ -133,6 +137,7 @@ class Uplink:
         # Not before: right after on_connect paho sends again all that is not acknowledged, and
         # would send twice what another thread has published in between.
         log.info("uplink connected")
+        self._connected_at_s = time.monotonic()
         self.connected.set()
         self.woken.set()
 
@@ -144,6 +149,7 @@ class Uplink:
     ) -> None:
         if self.connected.is_set():
             log.warning("uplink lost", extra={"reason": str(reason)})
+            self._watch_for_a_twin(time.monotonic())
         self.connected.clear()
         self.woken.set()
 
@@ -156,6 +162,23 @@ class Uplink:
             # The watermark only grows: a later acknowledgement says all that this one says.
             log.debug("acknowledgement skipped")
         self.woken.set()
+
+    def _watch_for_a_twin(self, now_s: float) -> None:
+        """Notice a second device with this name: each connection cuts off the other's.
+
+        A broker may say so (MQTT 5 §3.14.2.1, 0x8E); mosquitto 2.0.11 just closes the socket.
+        """
+        quick = now_s - self._connected_at_s < _QUICK_CUT_S
+        self._quick_cuts = self._quick_cuts + 1 if quick else 0
+        if self._quick_cuts == _TWIN_CUTS:
+            log.error(
+                "the broker cuts this connection again and again: "
+                "does another device have the same site and name?",
+                extra={"device": self._client_id},
+            )
+        # Whoever notices first leaves the other in peace for a while.
+        pause_s = _TWIN_PAUSE_S if self._quick_cuts >= _TWIN_CUTS else 1
+        self._client.reconnect_delay_set(pause_s, max(pause_s, 10))
 
     def _tell(self, what: str) -> None:
         if what != self._told:
