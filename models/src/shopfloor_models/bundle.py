@@ -5,28 +5,24 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from shopfloor_contracts.bundles import Golden, Manifest
+from shopfloor_contracts.bundles import Manifest
 from shopfloor_contracts.problems import describe
 from shopfloor_models.errors import ModelsError
+from shopfloor_models.files import disk_reason, write_whole
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_FILE_BYTES = 1 << 30
 """A detector for a device is some megabytes; a gigabyte is a mistake or an attack."""
 CHUNK_BYTES = 1 << 20
-ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
-MAX_DETECTIONS = 300
 
 
 class BundleFileError(ModelsError):
@@ -49,9 +45,8 @@ def pack(manifest: Manifest, folder: Path, out: Path) -> str:
         BundleFileError: a file is missing or not what the manifest says, or ``out`` cannot be
             written; nothing is left behind.
     """
+    check_files(manifest, folder)
     promises = _promises(manifest, folder)
-    for promise in promises:
-        _check_file(folder / promise.file, promise)
     part = out.with_name(f"{out.name}.part")
     try:
         with tarfile.open(part, "w", format=tarfile.GNU_FORMAT) as archive:
@@ -64,7 +59,7 @@ def pack(manifest: Manifest, folder: Path, out: Path) -> str:
         part.replace(out)
     except OSError as e:
         part.unlink(missing_ok=True)
-        raise BundleFileError(f"{out}: {e.strerror or e}") from e
+        raise BundleFileError(f"{out}: {disk_reason(e, out)}") from e
     return digest
 
 
@@ -116,42 +111,24 @@ def unpack(path: Path, folder: Path) -> Manifest:
             for promise in _promises(manifest, path):
                 content = archive.extractfile(promise.file)
                 if content is not None:
-                    (folder / promise.file).write_bytes(content.read())
+                    write_whole(folder / promise.file, content.read())
                 # The archive may have changed since it was verified.
                 _check_file(folder / promise.file, promise)
-    except (OSError, KeyError) as e:
-        raise BundleFileError(f"{folder}: {e}") from e
+    except OSError as e:
+        raise BundleFileError(f"{folder}: {disk_reason(e, folder)}") from e
+    except KeyError as e:
+        raise BundleFileError(f"{path}: {e}") from e
     return manifest
 
 
-def make_golden(frames: NDArray[np.uint8], detections: NDArray[np.float32], path: Path) -> Golden:
-    """Write the golden clip and return its entry for the manifest.
-
-    Args:
-        frames: ``(N, H, W, 3)``, letterboxed, as the network takes them.
-        detections: ``(N, 300, 6)`` of the build that is trusted, rows of zeros for none.
-        path: where to write; the same content gives the same bytes.
+def check_files(manifest: Manifest, folder: Path) -> None:
+    """Compare the files of an unpacked bundle with its manifest.
 
     Raises:
-        BundleFileError: the shapes are not those.
+        BundleFileError: one is missing, or of another size or digest.
     """
-    if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8:
-        raise BundleFileError(
-            f"frames are {frames.dtype} {list(frames.shape)}, expected uint8 [N, H, W, 3]"
-        )
-    if detections.shape != (len(frames), MAX_DETECTIONS, 6):
-        raise BundleFileError(
-            f"detections are {list(detections.shape)}, "
-            f"expected [{len(frames)}, {MAX_DETECTIONS}, 6]"
-        )
-    arrays = {"frames": frames, "detections": detections.astype(np.float32)}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            content = io.BytesIO()
-            np.lib.format.write_array(content, np.ascontiguousarray(array), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", ZIP_EPOCH), content.getvalue())
-    digest, size = digest_of(path)
-    return Golden(clip=path.name, sha256=digest, size_bytes=size)
+    for promise in _promises(manifest, folder):
+        _check_file(folder / promise.file, promise)
 
 
 def digest_of(path: Path) -> tuple[str, int]:

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
-
 from shopfloor_contracts.bundles import Build, Head, Manifest, Preprocess, Provenance
-from shopfloor_models.errors import ExportError
 from shopfloor_models.export.letterbox import load_stills
-from shopfloor_models.export.onnx_fold import fold_file
-from shopfloor_models.export.quantise import (
-    CPU,
-    float_layers,
-    prepare,
-    quantise,
-    sensitivities,
-    watch,
+from shopfloor_models.export.onnx_fold import load_model
+from shopfloor_models.export.targets import (
+    TARGETS,
+    Source,
+    Target,
+    expand,
+    make,
+    refuse_uninstalled,
 )
+from shopfloor_models.files import write_whole
 from shopfloor_models.training.teacher import manifest_json
 
 CALIBRATION_PICTURES = 100
-SENSITIVITY_PICTURES = 2
-TAIL_RATIO = 1e-4
-FLOAT_LAYERS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +35,29 @@ class Order:
     input_px: tuple[int, int]
     targets: tuple[str, ...]
     provenance: Provenance
+    head: Head = Head.YOLOX
 
 
-def deliver(network: Path, order: Order, *, calibration: Sequence[Path], out: Path) -> Manifest:
+def deliver(
+    network: Path,
+    order: Order,
+    *,
+    calibration: Sequence[Path],
+    out: Path,
+    say: Callable[[str], None] = lambda _line: None,
+) -> Manifest:
     """Write builds and ``manifest.json`` into ``out``.
 
     Args:
         network: plain ONNX, float NCHW.
+        order: its targets may be aliases.
         calibration: pictures that integer builds take their ranges from.
+        out: the bundle's folder.
+        say: is told what trying a build has shown.
 
     Raises:
         ExportError: a target is not known or cannot take the network.
+        MissingExtraError: what makes a build is not installed.
     """
     refuse_unknown(order.targets)
     out.mkdir(parents=True, exist_ok=True)
@@ -62,10 +68,15 @@ def deliver(network: Path, order: Order, *, calibration: Sequence[Path], out: Pa
         colour="bgr",
         letterbox="top-left",
     )
+    targets = expand(order.targets)
+    source = _source(network, targets, spec, calibration)
     builds = []
-    for target in order.targets:
-        path = out / f"{order.name}-{target}.onnx"
-        WRITERS[target](network, path, spec, calibration)
+    for name in targets:
+        target = TARGETS[name]
+        path = out / f"{order.name}-{name}{target.suffix}"
+        write_whole(path, make(name, source).content)
+        if target.verify is not None:
+            say(target.verify(path))
         builds.append(_build(target, path))
     manifest = Manifest(
         name=order.name,
@@ -74,49 +85,42 @@ def deliver(network: Path, order: Order, *, calibration: Sequence[Path], out: Pa
         licence=order.licence,
         source=f"trained with shopfloor-models, seed {order.provenance.seed}",
         classes=list(order.classes),
-        head=Head.YOLOX,
+        head=order.head,
         preprocess=spec,
         builds=builds,
         provenance=order.provenance,
     )
-    (out / "manifest.json").write_text(manifest_json(manifest))
+    write_whole(out / "manifest.json", manifest_json(manifest).encode())
     return manifest
 
 
 def refuse_unknown(targets: Sequence[str]) -> None:
-    """Raise for a target that has no writer.
+    """Raise for a target that cannot be made here, before anything is trained for it.
 
     Raises:
-        ExportError: there is one, or none at all is named.
+        ExportError: one is not known, or none at all is named.
+        MissingExtraError: what makes it is not installed.
     """
-    for target in targets or ("",):
-        if target not in WRITERS:
-            raise ExportError(f"target {target!r} is not known, expected {', '.join(WRITERS)}")
+    refuse_uninstalled(expand(targets))
 
 
-def _fold(network: Path, out: Path, _spec: Preprocess, _calibration: Sequence[Path]) -> None:
-    fold_file(network, out)
-
-
-def _int8(network: Path, out: Path, spec: Preprocess, calibration: Sequence[Path]) -> None:
-    """Quantise the serving form; boxes' and scores' tail and the touchiest layers stay float."""
+def _source(
+    network: Path, targets: Sequence[str], spec: Preprocess, calibration: Sequence[Path]
+) -> Source:
+    """Load the network, and pictures where a target wants some."""
+    model = load_model(network)
+    if not any(TARGETS[target].calibrated for target in targets):
+        return Source(model)
     step = max(1, len(calibration) // CALIBRATION_PICTURES)
-    pictures = load_stills(calibration[::step][:CALIBRATION_PICTURES], spec)
-    with tempfile.TemporaryDirectory(prefix="shopfloor-int8-") as name:
-        folded = Path(name) / "folded.onnx"
-        fold_file(network, folded)
-        model = prepare(onnx.load(folded), Path(name))
-    ranges = watch(model, pictures).ranges(TAIL_RATIO)
-    found = sensitivities(model, ranges, pictures[:SENSITIVITY_PICTURES], scheme=CPU)
-    keep = float_layers(model, found, worst=FLOAT_LAYERS)
-    onnx.save(quantise(model, ranges, scheme=CPU, keep_float=keep), out)
+    return Source(model, load_stills(calibration[::step][:CALIBRATION_PICTURES], spec))
 
 
-Writer = Callable[[Path, Path, Preprocess, Sequence[Path]], None]
-WRITERS: dict[str, Writer] = {"onnx-fp32": _fold, "onnx-int8": _int8}
-
-
-def _build(target: str, path: Path) -> Build:
+def _build(target: Target, path: Path) -> Build:
     content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    return Build(target=target, file=path.name, sha256=digest, size_bytes=len(content))
+    return Build(
+        target=target.name,
+        file=path.name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size_bytes=len(content),
+        layout=target.layout,
+    )

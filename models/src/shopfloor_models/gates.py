@@ -13,10 +13,12 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from shopfloor_contracts.base import Operator, Ratio, Slug
+from shopfloor_contracts.bundles import Build, Manifest
 from shopfloor_contracts.problems import describe
 from shopfloor_models.errors import DataError, GateError, ModelsError
 
 GATES_FILE = Path(__file__).resolve().parents[2] / "gates.toml"
+FLOAT_TARGET = "onnx-fp32"
 
 
 class Gates(Operator):
@@ -31,6 +33,8 @@ class Gates(Operator):
     size_bytes_max: Annotated[int, Field(gt=0)] | None = None
     robustness_ratio_min: Ratio | None = None
     """AP in bad pictures, mean of all kinds and strengths, to AP in good ones."""
+    robustness_to_reference_min: Annotated[float, Field(gt=0)] | None = None
+    """That share to the share of the detector which the build is to replace, same pictures."""
     licences: list[str] | None = None
 
 
@@ -49,6 +53,7 @@ class Evidence:
     ap_fp32: float | None = None
     latency_ratio: float | None = None
     robustness_ratio: float | None = None
+    robustness_to_reference: float | None = None
 
     @property
     def map_loss_points(self) -> float | None:
@@ -107,9 +112,34 @@ def check(evidence: Evidence, gates: Gates) -> list[Verdict]:
         _at_most("latency ratio to fp32", evidence.latency_ratio, gates.latency_ratio_max),
         _at_most("size in bytes", evidence.size_bytes, gates.size_bytes_max),
         _at_least("robustness", evidence.robustness_ratio, gates.robustness_ratio_min),
+        _at_least(
+            "robustness to the reference",
+            evidence.robustness_to_reference,
+            gates.robustness_to_reference_min,
+        ),
         _licence(evidence.licence, gates.licences),
     ]
     return [verdict for verdict in verdicts if verdict is not None]
+
+
+def evidence_in(manifest: Manifest, build: Build) -> Evidence:
+    """Return what a bundle's manifest says was measured on one of its builds."""
+    figures = {one.metric: one.value for one in manifest.evaluation if one.target == build.target}
+    floats = [
+        one.value
+        for one in manifest.evaluation
+        if one.metric == "ap" and one.target == FLOAT_TARGET
+    ]
+    return Evidence(
+        f"{manifest.name} {build.target}",
+        manifest.licence,
+        build.size_bytes,
+        ap=figures.get("ap"),
+        ap_fp32=floats[0] if floats else None,
+        latency_ratio=figures.get("latency-ratio"),
+        robustness_ratio=figures.get("robustness-ratio"),
+        robustness_to_reference=figures.get("robustness-to-reference"),
+    )
 
 
 def refuse_unfit(evidence: Evidence, gates: Gates) -> None:

@@ -52,6 +52,14 @@ def judge_builds(
     return manifest.model_copy(update={"builds": kept, "evaluation": found})
 
 
+def warn_of_licence(name: str, licence: str, *, say: Callable[[str], None]) -> None:
+    """Say it when the release gate's list of licences will refuse the bundle."""
+    found = check(Evidence(name, licence, 0), read_gates("release"))
+    for verdict in found:
+        if verdict.gate == "licence" and not verdict.passed:
+            say(f"{name} cannot be released: {verdict.reason}")
+
+
 def _reason(manifest: Manifest, build: Build, measured: dict[str, float]) -> str:
     if build.target == FLOAT_TARGET:
         return ""

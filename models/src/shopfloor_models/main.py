@@ -7,13 +7,16 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from shopfloor_contracts.errors import ContractError
-from shopfloor_models import commands
-from shopfloor_models.delivery import WRITERS
+from shopfloor_models.commands import bundles, data, judging, training
 from shopfloor_models.errors import ModelsError
+from shopfloor_models.export.targets import ALIASES, TARGETS
+from shopfloor_models.files import disk_reason
+from shopfloor_models.gates import GATES_FILE
 from shopfloor_models.training.ports import TRAINERS
 
 EXAMPLES = """examples:
@@ -22,11 +25,21 @@ EXAMPLES = """examples:
   shopfloor-models data check my.toml
   shopfloor-models train --data my.toml --out runs/first --epochs 30
   shopfloor-models specialise --footage videos/ --teacher yolox-nano --out runs/site
+  shopfloor-models export runs/first/network.onnx --target onnx-int8 --calibration frames/ --out b/
+  shopfloor-models pack b/ --out my-shop-1.bundle
   shopfloor-models inspect runs/first/my-shop-1.bundle
+  shopfloor-models verify runs/first/my-shop-1.bundle
+  shopfloor-models evaluate runs/first/my-shop-1.bundle --data my.toml --report report.html
+  shopfloor-models gate runs/first/my-shop-1.bundle --gates release --data my.toml
 
 A killed training goes on when the same command is given again.
 exit codes: 0 done, 1 our fault, 2 something that you can mend
 """
+
+
+BUNDLE = "a bundle, its unpacked folder, or a name of the zoo"
+if TYPE_CHECKING:
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 — no other name
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,24 +51,88 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_data(verbs.add_parser("data", help="check a dataset, show its splits, take frames"))
-    label = verbs.add_parser("label", help="let a teacher label pictures or recordings")
+    _add_data(_verb(verbs, "data", "check a dataset, show its splits, take frames"))
+    label = _verb(verbs, "label", "let a teacher label pictures or recordings")
     _add_footage(label)
-    label.set_defaults(run=commands.label)
-    train = verbs.add_parser("train", help="train on a dataset file, ends in a bundle")
+    label.set_defaults(run=training.label)
+    train = _verb(verbs, "train", "train on a dataset file, ends in a bundle")
     train.add_argument("--data", type=Path, required=True, metavar="TOML", help="dataset file")
     train.add_argument("--out", type=Path, required=True, help="folder of the run")
     _add_training(train)
-    train.set_defaults(run=commands.train)
-    special = verbs.add_parser("specialise", help="teacher labels footage, student learns")
+    train.set_defaults(run=training.train)
+    special = _verb(verbs, "specialise", "teacher labels footage, student learns")
     _add_footage(special)
     _add_training(special)
-    special.set_defaults(run=commands.specialise)
-    inspect = verbs.add_parser("inspect", help="show what a bundle holds")
-    inspect.add_argument("bundle", type=Path, help="a bundle, or its unpacked folder")
-    inspect.add_argument("--json", action="store_true", help="print the manifest")
-    inspect.set_defaults(run=commands.inspect)
+    special.set_defaults(run=training.specialise)
+    _add_bundles(verbs)
+    _add_judging(verbs)
     return parser
+
+
+def _verb(verbs: Verbs, name: str, summary: str) -> argparse.ArgumentParser:
+    """Return a command's parser; its help ends with the examples that begin with its name."""
+    lines = [line for line in EXAMPLES.splitlines() if f"shopfloor-models {name} " in line]
+    return verbs.add_parser(
+        name,
+        help=summary,
+        description=summary,
+        epilog="\n".join(["examples:", *lines]) if lines else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_bundles(verbs: Verbs) -> None:
+    inspect = _verb(verbs, "inspect", "show what a bundle holds")
+    inspect.add_argument("bundle", help=BUNDLE)
+    inspect.set_defaults(run=bundles.inspect)
+    export = _verb(verbs, "export", "write builds of a plain network, and a manifest")
+    export.add_argument("network", help="network.onnx of a run, another plain ONNX, a zoo name")
+    export.add_argument("--out", type=Path, required=True, help="folder of the unpacked bundle")
+    export.add_argument(
+        "--calibration", type=Path, metavar="DIR", help="pictures for INT8 and the golden clip"
+    )
+    export.add_argument("--class", dest="classes", action="append", help="in the network's order")
+    export.add_argument("--licence", help="of the weights, as SPDX names it")
+    export.add_argument("--name", help="of the bundle; default: the run's or the file's")
+    export.add_argument("--version", help="of the bundle; default: the run's, or 1")
+    _add_target(export)
+    export.set_defaults(run=bundles.export)
+    pack = _verb(verbs, "pack", "make one file of a bundle's folder")
+    pack.add_argument("folder", type=Path, help="with manifest.json and the files it names")
+    pack.add_argument("--out", type=Path, help="default: NAME-VERSION.bundle here")
+    pack.set_defaults(run=bundles.pack)
+    verify = _verb(verbs, "verify", "check digests, and run the builds on the golden clip")
+    verify.add_argument("bundle", help=BUNDLE)
+    verify.set_defaults(run=bundles.verify)
+    for parser in (inspect, export, pack, verify):
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_judging(verbs: Verbs) -> None:
+    evaluate = _verb(verbs, "evaluate", "measure a bundle on a dataset")
+    evaluate.add_argument("bundle", help=BUNDLE)
+    evaluate.add_argument("--data", type=Path, required=True, metavar="TOML", help="dataset file")
+    _add_pictures(evaluate)
+    evaluate.add_argument(
+        "--robustness", action="store_true", help="also on worse pictures: 18 times the work"
+    )
+    evaluate.add_argument("--report", type=Path, metavar="HTML", help="write a report with plots")
+    evaluate.set_defaults(run=judging.evaluate)
+    gate = _verb(verbs, "gate", "hold a bundle against a set of limits; exit 2 if it fails")
+    gate.add_argument("bundle", help=BUNDLE)
+    gate.add_argument("--gates", default="release", metavar="NAME", help="default: release")
+    gate.add_argument("--file", type=Path, default=GATES_FILE, metavar="TOML")
+    gate.add_argument(
+        "--data", type=Path, metavar="TOML", help="measure there; default: the manifest's figures"
+    )
+    _add_pictures(gate)
+    gate.set_defaults(run=judging.gate)
+
+
+def _add_pictures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--split", choices=["val", "train"], default="val")
+    parser.add_argument("--pictures", type=_positive, default=500, help="at most; default: 500")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -63,16 +140,16 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     check = verbs.add_parser("check", help="name everything that is wrong, one line each")
     check.add_argument("data", type=Path, metavar="TOML")
     check.add_argument("--json", action="store_true", help="print one JSON object")
-    check.set_defaults(run=commands.data_check)
+    check.set_defaults(run=data.data_check)
     split = verbs.add_parser("split", help="show scenes, and which split each is in")
     split.add_argument("data", type=Path, metavar="TOML")
     split.add_argument("--coco", type=Path, metavar="DIR", help="write train.json and val.json")
-    split.set_defaults(run=commands.data_split)
+    split.set_defaults(run=data.data_split)
     frames = verbs.add_parser("frames", help="take frames from recordings")
     frames.add_argument("--footage", type=Path, required=True, help="a video, or a folder")
     frames.add_argument("--out", type=Path, required=True)
     frames.add_argument("--every", type=float, default=2.0, metavar="SECONDS")
-    frames.set_defaults(run=commands.data_frames)
+    frames.set_defaults(run=data.data_frames)
 
 
 def _add_footage(parser: argparse.ArgumentParser) -> None:
@@ -81,14 +158,19 @@ def _add_footage(parser: argparse.ArgumentParser) -> None:
         "--teacher",
         action="append",
         required=True,
-        metavar="NAME|ONNX|DIR",
-        help="a zoo name, an ONNX that a manifest lists, a bundle's folder; two must agree",
+        metavar="NAME|ONNX|BUNDLE",
+        help="a zoo name, an ONNX that a manifest lists, a bundle; two must agree",
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--class", dest="classes", action="append", help="default: person")
     parser.add_argument("--every", type=float, default=2.0, metavar="SECONDS")
     parser.add_argument("--sure", type=float, default=0.45, help="a label from this score")
     parser.add_argument("--ignore", type=float, default=0.15, help="nothing below this score")
+    parser.add_argument(
+        "--tracks",
+        action="store_true",
+        help="let neighbouring frames confirm or doubt a box; wants --every 0.2 or less",
+    )
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
@@ -98,13 +180,34 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=_positive, default=2)
     parser.add_argument(
         "--inherit",
-        metavar="NAME|ONNX|none",
-        help="weights to begin with; default: the teacher's, person-nano's or yolox-nano's",
+        metavar="NAME|ONNX|BUNDLE|none",
+        help="weights to begin with; default: the teacher's, person-nano's or yolox-nano's; "
+        "with --trainer ultralytics a .pt file, default none",
     )
-    parser.add_argument("--trainer", choices=sorted(TRAINERS), default="yolox")
     parser.add_argument(
-        "--target", default="onnx-fp32", help=f"separated by commas: {', '.join(WRITERS)}"
+        "--trainer",
+        choices=sorted(TRAINERS),
+        default="yolox",
+        help="ultralytics is AGPL-3.0, and so is what it trains",
     )
+    parser.add_argument(
+        "--soft-scores", action="store_true", help="learn how sure the teacher was, too"
+    )
+    parser.add_argument(
+        "--mlflow", type=Path, metavar="DIR", help="also log into the MLflow store there"
+    )
+    parser.add_argument(
+        "--no-golden",
+        dest="golden",
+        action="store_false",
+        help="leave the clip of your own pictures out of the bundle",
+    )
+    _add_target(parser)
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    known = ", ".join([*ALIASES, *TARGETS])
+    parser.add_argument("--target", default="onnx-fp32", help=f"separated by commas: {known}")
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -135,7 +238,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except OSError as e:
         # No space, no right: what a person can mend.
-        sys.stderr.write(f"shopfloor-models: {e.filename or 'disk'}: {e.strerror or e}\n")
+        place = Path(e.filename or getattr(options, "out", None) or ".")
+        sys.stderr.write(f"shopfloor-models: {place}: {disk_reason(e, place)}\n")
         return 2
     except Exception:  # noqa: BLE001 — outermost loop: nothing may end without a trace
         traceback.print_exc()

@@ -8,34 +8,51 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from shopfloor_contracts.bundles import Provenance
+from shopfloor_contracts.bundles import Manifest, Provenance
+from shopfloor_models.bundle import digest_of
 from shopfloor_models.data.quality import check, refuse
 from shopfloor_models.data.scan import Scan
 from shopfloor_models.errors import DataError, TrainingError
-from shopfloor_models.training.ports import Plan, Trainer
+from shopfloor_models.training.ports import Plan, Trained, Trainer
 from shopfloor_models.training.yolox import Progress
 
 
-class RunLog:
-    """Lines of JSON; a run that goes on appends."""
-
-    def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._path, self._now = path, now
+class Journal(Protocol):
+    """Takes the events of a run."""
 
     def write(self, event: str, **fields: object) -> None:
-        """Append one event."""
+        """Take one event."""
+        ...
+
+
+class RunLog:
+    """Lines of JSON; a run that goes on appends. Others may listen."""
+
+    def __init__(
+        self,
+        path: Path,
+        others: Sequence[Journal] = (),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._path, self._others, self._now = path, others, now
+
+    def write(self, event: str, **fields: object) -> None:
+        """Append one event and tell the others."""
         line = {"at": self._now().isoformat(timespec="seconds"), "event": event} | fields
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        for other in self._others:
+            other.write(event, **fields)
 
 
 class EpochLog:
@@ -59,13 +76,13 @@ class EpochLog:
 class Run:
     """What was trained, and on what."""
 
-    network: Path
+    trained: Trained
     provenance: Provenance
     scan: Scan
 
 
 def run_training(
-    scan: Scan, trainer: Trainer, plan: Plan, *, out: Path, console: Console, inherits: str = ""
+    scan: Scan, trainer: Trainer, plan: Plan, *, out: Path, console: Console, log: RunLog
 ) -> Run:
     """Train on a dataset's training split, with a bar; goes on where a killed run stopped.
 
@@ -75,7 +92,6 @@ def run_training(
     """
     refuse(check(scan), scan.dataset.name)
     _claim(out, scan)
-    log = RunLog(out / "run.jsonl")
     resumed = (out / "checkpoint.pt").exists()
     samples = scan.samples("train")
     log.write(
@@ -85,7 +101,11 @@ def run_training(
         epochs=plan.epochs,
         input_px=list(plan.input_px),
         seed=plan.seed,
-        inherits=inherits,
+        threads=plan.threads,
+        soft_scores=plan.soft_scores,
+        trainer=trainer.name,
+        licence=trainer.licence,
+        inherits=plan.parent.origin if plan.parent else "",
     )
     epochs = EpochLog(log)
     with _bar(console) as bar:
@@ -100,9 +120,22 @@ def run_training(
                 description=f"epoch {progress.epoch + 1}/{plan.epochs}  loss {progress.loss:.3f}",
             )
 
-        network = trainer.train(samples, plan, folder=out, tell=tell)
-    log.write("trained", network=network.name, bytes=network.stat().st_size)
-    return Run(network, _provenance(scan, plan, inherits), scan)
+        trained = trainer.train(samples, plan, folder=out, tell=tell)
+    network = trained.network
+    digest, size_bytes = digest_of(network)
+    log.write("trained", network=network.name, bytes=size_bytes, sha256=digest)
+    return Run(trained, _provenance(scan, plan, trainer), scan)
+
+
+def log_packed(log: RunLog, manifest: Manifest, bundle: Path, *, sha256: str) -> None:
+    """Write down what was delivered: digests, and the figures of each build."""
+    log.write(
+        "packed",
+        bundle=bundle.name,
+        sha256=sha256,
+        builds={build.target: build.sha256 for build in manifest.builds},
+        figures={f"{m.metric}.{m.target or 'network'}": m.value for m in manifest.evaluation},
+    )
 
 
 def _claim(out: Path, scan: Scan) -> None:
@@ -127,12 +160,16 @@ def _bar(console: Console) -> Bar:
     )
 
 
-def _provenance(scan: Scan, plan: Plan, inherits: str) -> Provenance:
+def _provenance(scan: Scan, plan: Plan, trainer: Trainer) -> Provenance:
     dataset = scan.dataset
+    recipe = (
+        f"{plan.epochs} epochs at {plan.input_px[0]}x{plan.input_px[1]}"
+        f"{', soft scores' if plan.soft_scores else ''}, trainer {trainer.name}, "
+        f"dataset {dataset.name} {dataset.version}"
+    )
     return Provenance(
-        recipe=f"shopfloor-models train, dataset {dataset.name} {dataset.version}, "
-        f"{plan.epochs} epochs at {plan.input_px[0]}x{plan.input_px[1]}",
-        inherits=inherits,
+        recipe=f"shopfloor-models train, {recipe}"[:200],
+        inherits=plan.parent.origin[:200] if plan.parent else "",
         data_sha256=scan.data_sha256(),
         seed=plan.seed,
         sources=scan.data_sources()[:100],

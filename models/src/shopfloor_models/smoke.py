@@ -50,12 +50,13 @@ def steps(folder: Path) -> dict[str, Callable[[], int]]:
     """Return what is tried, in order; each gives a command's exit code."""
     data, out = folder / "data", folder / "run"
     train = ["train", "--data", str(data / "figures.toml"), "--out", str(out), "--epochs", "1"]
-    small = ["--input", f"{SIDE_PX}x{SIDE_PX}", "--target", "onnx-fp32,onnx-int8"]
+    small = ["--input", f"{SIDE_PX}x{SIDE_PX}", "--target", "cpu,coral,tensorrt"]
     bundle = str(out / "figures-1.bundle")
     return {
         "check": lambda: command(["data", "check", str(data / "figures.toml")]),
         "train to bundle": lambda: command([*train, *small, "--inherit", "none"]),
         "inspect": lambda: command(["inspect", bundle]),
+        "verify": lambda: command(["verify", bundle]),
     }
 
 

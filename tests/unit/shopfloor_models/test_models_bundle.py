@@ -11,12 +11,12 @@ from shopfloor_contracts.bundles import Build, Manifest, Preprocess
 from shopfloor_models.bundle import (
     BundleFileError,
     digest_of,
-    make_golden,
     pack,
     read_manifest,
     unpack,
     verify,
 )
+from shopfloor_models.golden import Clip, write_clip
 
 WEIGHTS = b"weights" * 100
 
@@ -25,7 +25,8 @@ def manifest(folder: Path, *, version: str = "1") -> Manifest:
     folder.mkdir(exist_ok=True)
     (folder / "net.onnx").write_bytes(WEIGHTS)
     frames = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
-    golden = make_golden(frames, np.zeros((2, 300, 6), np.float32), folder / "golden.npz")
+    clip = Clip(frames, np.zeros((2, 300, 6), np.float32))
+    golden = write_clip(clip, folder / "golden.npz")
     return Manifest(
         name="tiny",
         version=version,
@@ -177,7 +178,7 @@ def test_a_file_that_is_no_archive_is_named(tmp_path, content) -> None:
 
 
 def test_a_bundle_cut_short_is_refused(bundle) -> None:
-    bundle.write_bytes(bundle.read_bytes()[:5000])
+    bundle.write_bytes(bundle.read_bytes()[:2000])
 
     with pytest.raises(BundleFileError):
         verify(bundle)
@@ -200,10 +201,3 @@ def test_a_build_that_is_not_what_the_manifest_says_is_not_packed(tmp_path) -> N
         pack(promised, tmp_path / "in", tmp_path / "a.bundle")
 
     assert not (tmp_path / "a.bundle").exists()
-
-
-def test_a_golden_clip_of_another_shape_is_refused(tmp_path) -> None:
-    frames = np.zeros((2, 8, 8, 3), np.uint8)
-
-    with pytest.raises(BundleFileError, match=r"detections are \[1, 300, 6\], expected \[2, 300"):
-        make_golden(frames, np.zeros((1, 300, 6), np.float32), tmp_path / "golden.npz")

@@ -3,110 +3,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from fakes.networks import SIZE, Builder, network, pictures
 from shopfloor_contracts.bundles import Head
 from shopfloor_edge.inference.heads import DECODERS, HeadSpec
 from shopfloor_models.errors import ExportError
 from shopfloor_models.export.onnx_fold import fold, fold_file
 from shopfloor_models.export.quantise import outputs, tail
-from shopfloor_models.export.targets import TARGETS, Source, make
-
-SIZE = 64
-FOCUS = ((0, 0), (1, 0), (0, 1), (1, 1))
-
-
-class Builder:
-    """A network like YOLOX, small enough to look through."""
-
-    def __init__(self) -> None:
-        self.random = np.random.default_rng(5)
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def constant(self, value: np.ndarray) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(value, name))
-        return name
-
-    def add(self, kind: str, *inputs: str, **attributes: object) -> str:
-        out = f"{kind.lower()}{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [out], out, **attributes))
-        return out
-
-    def conv(
-        self, name: str, channels: tuple[int, int], *, kernel: int = 3, stride: int = 1
-    ) -> str:
-        shape = (channels[1], channels[0], kernel, kernel)
-        # Predictions stay small: they are log sizes, and a box should fit into the picture.
-        gain = 0.05 if channels[1] == 4 else 2.0
-        weights = self.random.normal(0, (gain / np.prod(shape[1:])) ** 0.5, shape)
-        bias = self.random.normal(0, 0.3, channels[1])
-        pads = [kernel // 2] * 4
-        return self.add(
-            "Conv",
-            name,
-            self.constant(weights.astype(np.float32)),
-            self.constant(bias.astype(np.float32)),
-            kernel_shape=[kernel, kernel],
-            strides=[stride, stride],
-            pads=pads,
-        )
-
-    def silu(self, name: str) -> str:
-        return self.add("Mul", name, self.add("Sigmoid", name))
-
-    def focus(self, name: str) -> str:
-        ends, steps = self.constant(np.array([1 << 62])), self.constant(np.array([2]))
-        rows, columns = self.constant(np.array([2])), self.constant(np.array([3]))
-        parts = []
-        for down, right in FOCUS:
-            half = self.add("Slice", name, self.constant(np.array([down])), ends, rows, steps)
-            start = self.constant(np.array([right]))
-            parts.append(self.add("Slice", half, start, ends, columns, steps))
-        return self.add("Concat", *parts, axis=1)
-
-    def predictions(self, name: str) -> str:
-        boxes = self.conv(name, (16, 4), kernel=1)
-        sure = self.add("Sigmoid", self.conv(name, (16, 1), kernel=1))
-        kind = self.add("Sigmoid", self.conv(name, (16, 1), kernel=1))
-        level = self.add("Concat", boxes, sure, kind, axis=1)
-        return self.add("Reshape", level, self.constant(np.array([1, 6, -1])))
-
-    def model(self, output: str) -> onnx.ModelProto:
-        picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIZE, SIZE])
-        result = helper.make_tensor_value_info(output, TensorProto.FLOAT, [1, "rows", "columns"])
-        graph = helper.make_graph(self.nodes, "tiny", [picture], [result], self.constants)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-
-def network(*, focus: bool = True, scale: float = 1 / 128) -> onnx.ModelProto:
-    builder = Builder()
-    first = (
-        builder.conv(builder.focus("images"), (12, 16))
-        if focus
-        else builder.conv("images", (3, 16), stride=2)
-    )
-    name = builder.silu(first)
-    # Pixels reach 255: the first weights shrink so that the network's values stay near one.
-    weights = next(c for c in builder.constants if len(c.dims) == 4)
-    weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * scale, weights.name))
-    name = builder.silu(builder.conv(name, (16, 16), stride=2))
-    levels = []
-    for _stride in (8, 16, 32):
-        name = builder.silu(builder.conv(name, (16, 16), stride=2))
-        levels.append(builder.predictions(name))
-    return builder.model(
-        builder.add("Transpose", builder.add("Concat", *levels, axis=2), perm=[0, 2, 1])
-    )
-
-
-def pictures(count: int) -> np.ndarray:
-    """Noise, and smooth gradients with edges, as pictures have."""
-    random = np.random.default_rng(9)
-    noise = random.integers(0, 256, (count, SIZE, SIZE, 3))
-    ramp = np.linspace(0, 255, SIZE)[None, :, None, None] * random.random((count, 1, 1, 3))
-    ramp = np.broadcast_to(ramp, noise.shape).copy()
-    ramp[:, 20:40, 10:30] = random.integers(0, 256, (count, 1, 1, 3))
-    return np.where(np.arange(count)[:, None, None, None] % 2, noise, ramp).astype(np.uint8)
+from shopfloor_models.export.targets import TARGETS, Source, expand, make
 
 
 def run_float(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
@@ -201,44 +104,71 @@ def test_int8_for_a_cpu_stays_near_float_and_reports_every_layer() -> None:
 
     built = make("onnx-int8", Source(plain, images, worst=1))
 
-    kinds = [node.op_type for node in built.model.graph.node]
+    model = onnx.load_model_from_string(built.content)
+    kinds = [node.op_type for node in model.graph.node]
     assert "QuantizeLinear" in kinds
     assert len(built.report) == 14
     assert [one.error for one in built.report] == sorted(o.error for o in built.report)[::-1]
     expected = run_float(plain, images[:8])
-    assert np.abs(outputs(built.model, images[:8]) - expected)[..., 4:].mean() < 0.02
+    assert np.abs(outputs(model, images[:8]) - expected)[..., 4:].mean() < 0.02
 
 
 def test_int8_for_tensorrt_has_no_unsigned_integers_but_the_input() -> None:
-    built = make("onnx-int8-tensorrt", Source(network(), pictures(100), worst=1))
+    plain, images = network(), pictures(100)
 
-    zeros = {n.input[2] for n in built.model.graph.node if n.op_type == "QuantizeLinear"}
-    points = [c for c in built.model.graph.initializer if c.name in zeros]
+    model = onnx.load_model_from_string(make("tensorrt", Source(plain, images, worst=1)).content)
+
+    zeros = {n.input[2] for n in model.graph.node if n.op_type == "QuantizeLinear"}
+    points = [c for c in model.graph.initializer if c.name in zeros]
     assert points
     assert {c.data_type for c in points} == {TensorProto.INT8}
     assert all(not numpy_helper.to_array(c).any() for c in points)
+    assert [node.op_type for node in model.graph.node[:2]] == ["Cast", "Transpose"]
+    expected = run_float(plain, images[:8])
+    assert np.abs(outputs(model, images[:8]) - expected)[..., 4:].mean() < 0.02
 
 
 def test_the_same_source_gives_the_same_build() -> None:
     source = Source(network(), pictures(100), worst=1)
 
-    builds = [make("onnx-int8", source).model.SerializeToString() for _ in range(2)]
+    builds = [make("onnx-int8", source).content for _ in range(2)]
 
     assert builds[0] == builds[1]
 
 
-@pytest.mark.parametrize("target", sorted(TARGETS))
-def test_every_target_takes_the_same_bytes(target: str) -> None:
+@pytest.mark.parametrize("target", [name for name in TARGETS if TARGETS[name].suffix == ".onnx"])
+def test_every_onnx_target_takes_the_same_bytes(target: str) -> None:
     built = make(target, Source(network(), pictures(100), worst=1))
 
-    assert built.model.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
+    model = onnx.load_model_from_string(built.content)
+    assert model.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
 
 
-def test_too_few_calibration_pictures_are_refused() -> None:
-    with pytest.raises(ExportError, match="99 calibration pictures, expected 100–500"):
-        make("onnx-int8", Source(network(), pictures(99)))
+def test_a_network_that_is_folded_already_is_taken_as_it_is() -> None:
+    folded = fold(network())
+
+    built = make("onnx-fp32", Source(folded))
+
+    assert built.content == folded.SerializeToString()
+
+
+@pytest.mark.parametrize("target", sorted(set(TARGETS) - {"onnx-fp32"}))
+def test_too_few_calibration_pictures_are_refused(target: str) -> None:
+    with pytest.raises(ExportError, match=f"{target}: 15 calibration pictures, expected 16–500"):
+        make(target, Source(network(), pictures(15)))
 
 
 def test_an_unknown_target_names_the_known_ones() -> None:
-    with pytest.raises(ExportError, match="'coral' is unknown; known: onnx-fp32, onnx-int8, onnx"):
-        make("coral", Source(network(), pictures(1)))
+    with pytest.raises(ExportError, match="'npu' is unknown, expected one of onnx-fp32, onnx-int8"):
+        make("npu", Source(network(), pictures(1)))
+
+
+def test_aliases_and_targets_are_named_once_in_the_order_of_the_table() -> None:
+    found = expand(["tensorrt", "coral", "cpu", "openvino", "onnx-int8"])
+
+    assert found == ("onnx-fp32", "onnx-int8", "onnx-int8-tensorrt", "litert-int8")
+
+
+def test_no_target_at_all_is_refused() -> None:
+    with pytest.raises(ExportError, match="target '' is unknown"):
+        expand([])

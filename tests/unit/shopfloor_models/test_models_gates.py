@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from shopfloor_contracts.bundles import Build, Measure
 from shopfloor_models.errors import DataError, GateError
 from shopfloor_models.gates import (
     Evidence,
     Gates,
     check,
+    evidence_in,
     parse_gates,
     read_gates,
     reason_to_refuse,
     refuse_unfit,
 )
+from shopfloor_models.training.teacher import find_model
 
 GOOD = Evidence(
     "good.onnx",
@@ -93,3 +96,33 @@ def test_the_shipped_file_holds_the_quantised_limit():
 
     with pytest.raises(DataError, match="no gates 'none'; it has"):
         read_gates("none")
+
+
+def test_what_is_more_fragile_than_what_it_replaces_is_refused():
+    fragile = Evidence("new.onnx", "Apache-2.0", 10, robustness_to_reference=0.85)
+    gates = Gates(name="shipped", robustness_to_reference_min=0.9)
+
+    with pytest.raises(GateError, match=r"robustness to the reference is 0\.85, at least 0\.9"):
+        refuse_unfit(fragile, gates)
+
+
+def test_the_figures_of_a_manifest_are_evidence_for_the_build_that_they_name():
+    measures = [
+        Measure(metric="ap", value=0.3, data="a", target="onnx-fp32"),
+        Measure(metric="ap", value=0.29, data="a", target="onnx-int8"),
+        Measure(metric="robustness-ratio", value=0.7, data="a", target="onnx-int8"),
+    ]
+    builds = [
+        Build(target=target, file=f"{target}.onnx", sha256="0" * 64, size_bytes=7)
+        for target in ("onnx-fp32", "onnx-int8")
+    ]
+    manifest = find_model("person-nano").manifest.model_copy(
+        update={"evaluation": measures, "builds": builds}
+    )
+
+    evidence = evidence_in(manifest, builds[1])
+
+    assert evidence.ap == 0.29
+    assert evidence.map_loss_points == pytest.approx(1.0)
+    assert evidence.robustness_ratio == 0.7
+    assert evidence_in(manifest, builds[0]).robustness_ratio is None

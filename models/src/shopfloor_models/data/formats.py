@@ -27,6 +27,8 @@ class Labels:
     """``(N, 4)`` xyxy as shares of width and height."""
     names: tuple[str, ...]
     """The class of each box."""
+    scores: NDArray[np.float32] | None = None
+    """``(N,)`` of a teacher; None where the format has none."""
 
 
 class _Coco(BaseModel):
@@ -69,7 +71,7 @@ def read_yolo(path: Path, names: Sequence[str]) -> Labels:
     for number in numbers:
         if number >= len(names):
             raise DataError(f"{path}: class {number}, expected 0 to {len(names) - 1}")
-    return Labels(rows[:, 1:5], tuple(names[number] for number in numbers))
+    return Labels(rows[:, 1:5], tuple(names[number] for number in numbers), rows[:, 5])
 
 
 def read_coco(path: Path) -> dict[str, Labels]:

@@ -52,11 +52,12 @@ def _sample(folder: Path, row: dict[str, str]) -> Sample:
         labels = read_yolo_labels(human)
     else:
         labels = read_yolo_labels(folder / "labels_yolox" / f"{name}.txt")
-    boxes = labels[(labels[:, 0] == PERSON) & (labels[:, 5] >= TEACHER_SCORE)][:, 1:5]
+    people = labels[(labels[:, 0] == PERSON) & (labels[:, 5] >= TEACHER_SCORE)]
     return Sample(
         folder / "images" / row["file"],
-        boxes,
-        np.zeros(len(boxes), np.int64),
+        people[:, 1:5],
+        np.zeros(len(people), np.int64),
         row["source"],
         row["licence_class"],
+        people[:, 5],
     )

@@ -25,6 +25,12 @@ class Sample:
     """``(N,)`` index into the dataset's classes."""
     source: str
     licence_class: str
+    scores: NDArray[np.float32] | None = None
+    """``(N,)`` how sure the labeller was, in [0, 1]; None for people, who are sure."""
+
+    def label_scores(self) -> NDArray[np.float32]:
+        """Return ``(N,)`` scores; 1 where nobody was asked."""
+        return np.ones(len(self.boxes), np.float32) if self.scores is None else self.scores
 
 
 def read_yolo_labels(path: Path) -> NDArray[np.float32]:

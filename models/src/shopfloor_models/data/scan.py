@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shopfloor_contracts.bundles import DataSource
 from shopfloor_models.data.dataset import Dataset, Source, Split
@@ -32,7 +33,11 @@ class Item:
 
     def line(self) -> str:
         """Return its entry in the list of digests."""
-        labels = yolo_text(self.sample.boxes, self.sample.classes)
+        scores = self.sample.label_scores()
+        # A score of 1 says nothing that the box does not: hard labels keep their digest.
+        labels = yolo_text(
+            self.sample.boxes, self.sample.classes, None if (scores == 1).all() else scores
+        )
         digest = hashlib.sha256(labels.encode()).hexdigest()
         name = f"{self.sample.source}/{self.sample.image.name}"
         return f"{self.sha256}\t{digest}\t{self.split}\t{self.sample.licence_class}\t{name}"
@@ -108,11 +113,11 @@ def _read_source(
     for image in images_in(images):
         try:
             read = _labels(image, source, dataset, coco if coco is not None else labels)
-            boxes, classes = _chosen(read, source, dataset.classes, image)
+            boxes, classes, scores = _chosen(read, source, dataset.classes, image)
         except DataError as e:
             problems.append(error("labels", f"{source.name}/{image.name}", e))
             continue
-        sample = Sample(image, boxes, classes, source.name, source.licence_class)
+        sample = Sample(image, boxes, classes, source.name, source.licence_class, scores)
         found.append((sample, _scene(source, image), source))
     return found, problems
 
@@ -135,11 +140,8 @@ def _labels(
 
 def _chosen(
     labels: Labels, source: Source, classes: Sequence[str], image: Path
-) -> tuple[
-    np.ndarray[tuple[int, ...], np.dtype[np.float32]],
-    np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-]:
-    """Return boxes and class numbers of the dataset's classes."""
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32] | None]:
+    """Return boxes, class numbers and scores of the dataset's classes."""
     numbers = {name: number for number, name in enumerate(classes)}
     known = [name in numbers for name in labels.names]
     if not all(known) and source.other_classes == "refuse":
@@ -147,8 +149,10 @@ def _chosen(
         near = difflib.get_close_matches(name, classes, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"classes are {', '.join(classes)}"
         raise DataError(f"class {name!r} of {image.name} is not in the list; {hint}")
-    kept = [numbers[name] for name in labels.names if name in numbers]
-    return labels.boxes[np.array(known, bool)].reshape(-1, 4), np.array(kept, np.int64)
+    kept = np.array([numbers[name] for name in labels.names if name in numbers], np.int64)
+    rows = np.array(known, bool)
+    scores = None if labels.scores is None else labels.scores[rows]
+    return labels.boxes[rows].reshape(-1, 4), kept, scores
 
 
 def _scene(source: Source, image: Path) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from shopfloor_models.data.samples import images_in
 from shopfloor_models.errors import DataError
+from shopfloor_models.files import write_whole
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".ts", ".webm", ".h264")
 QUALITY = 92
@@ -61,13 +62,12 @@ def extract(footage: Path, out: Path, *, every_s: float) -> list[Path]:
     for video in _videos(footage):
         for at_s, image in frames(video, every_s=every_s):
             path = out / f"{video.stem}_{round(at_s * 1000):08d}.jpg"
-            _write(
-                path, cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
-            )
+            coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+            write_whole(path, coded.tobytes())
             written.append(path)
     if footage.is_dir():
         for image_path in images_in(footage):
-            _write(out / image_path.name, image_path.read_bytes())
+            write_whole(out / image_path.name, image_path.read_bytes())
             written.append(out / image_path.name)
     if not written:
         raise DataError(f"{footage}: 0 videos and 0 pictures")
@@ -78,10 +78,3 @@ def _videos(footage: Path) -> list[Path]:
     if footage.is_file():
         return [footage]
     return [path for path in sorted(footage.iterdir()) if path.suffix.lower() in VIDEO_SUFFIXES]
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as e:
-        raise DataError(f"{path}: {e.strerror}") from e

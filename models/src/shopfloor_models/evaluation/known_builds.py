@@ -19,7 +19,8 @@ from shopfloor_contracts.bundles import Head, Preprocess, parse_zoo
 from shopfloor_models.data.samples import images_in
 from shopfloor_models.errors import DataError
 from shopfloor_models.evaluation.coco import Labelled, accuracy, read_labelled
-from shopfloor_models.evaluation.predict import BuildPredictor, Network, OnnxRunner
+from shopfloor_models.evaluation.predict import BuildPredictor, Network
+from shopfloor_models.evaluation.runners import OnnxRunner
 from shopfloor_models.export.letterbox import load_stills
 from shopfloor_models.gates import Evidence, check, read_gates, reason_to_refuse
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from shopfloor_models.errors import DataError
-from shopfloor_models.evaluation.predict import open_runner
+from shopfloor_models.evaluation.runners import open_runner
 
 MEMORY_TIMEOUT_S = 120
 
@@ -42,11 +42,20 @@ class Input:
 
 
 def compare(
-    builds: Mapping[str, Path], *, reference: str, given: Input, rounds: int = 20
+    builds: Mapping[str, Path],
+    *,
+    reference: str,
+    given: Input,
+    rounds: int = 20,
+    runtimes: Mapping[str, str] | None = None,
 ) -> list[Speed]:
-    """Time all builds in turn, round by round: a busy machine slows them alike."""
+    """Time all builds in turn, round by round: a busy machine slows them alike.
+
+    ``runtimes`` names the runtime of a build where it isn't the one that its suffix asks for.
+    """
+    chosen = runtimes or {}
     picture = np.full((given.height_px, given.width_px, 3), 114, np.uint8)
-    runners = {name: open_runner(path) for name, path in builds.items()}
+    runners = {name: open_runner(path, chosen.get(name)) for name, path in builds.items()}
     tensors = {name: runner.tensor(picture, given.scale) for name, runner in runners.items()}
     taken: dict[str, list[float]] = {name: [] for name in runners}
     for number in range(rounds + 2):
@@ -62,19 +71,20 @@ def compare(
             name,
             float(np.median(taken[name])),
             float(np.median(np.array(taken[name]) / base)),
-            peak_rss_bytes(path, given),
+            peak_rss_bytes(path, given, chosen.get(name)),
         )
         for name, path in builds.items()
     ]
 
 
-def peak_rss_bytes(path: Path, given: Input) -> int:
+def peak_rss_bytes(path: Path, given: Input, runtime: str | None = None) -> int:
     """Load and run a build in a process of its own.
 
     Raises:
         DataError: that process ended with an error.
     """
     arguments = [str(path), str(given.width_px), str(given.height_px), str(given.scale)]
+    arguments += [runtime] if runtime else []
     done = subprocess.run(
         [sys.executable, "-m", "shopfloor_models.evaluation.speed", *arguments],
         capture_output=True,
@@ -90,8 +100,8 @@ def peak_rss_bytes(path: Path, given: Input) -> int:
 
 def main(arguments: list[str]) -> int:
     """Print the peak of this process after three runs."""
-    path, width, height, scale = arguments
-    runner = open_runner(Path(path))
+    path, width, height, scale, *runtime = arguments
+    runner = open_runner(Path(path), *runtime)
     tensor = runner.tensor(np.zeros((int(height), int(width), 3), np.uint8), float(scale))
     for _ in range(3):
         runner.run(tensor)

@@ -29,13 +29,21 @@ def fold_file(source: Path, out: Path, *, swap_colours: bool = False, scale: flo
     Raises:
         ExportError: no ONNX, or its first layers are of a kind that cannot be folded into.
     """
+    onnx.save(fold(load_model(source), swap_colours=swap_colours, scale=scale), out)
+
+
+def load_model(path: Path) -> onnx.ModelProto:
+    """Read a file.
+
+    Raises:
+        ExportError: it is no ONNX.
+    """
     try:
-        model = onnx.load(source)
+        return onnx.load(path)
     except (OSError, ValueError, TypeError) as e:
-        raise ExportError(f"{source}: not an ONNX model: {e}") from e
+        raise ExportError(f"{path}: not an ONNX model: {e}") from e
     except Exception as e:  # protobuf's DecodeError has no public base class
-        raise ExportError(f"{source}: not an ONNX model") from e
-    onnx.save(fold(model, swap_colours=swap_colours, scale=scale), out)
+        raise ExportError(f"{path}: not an ONNX model") from e
 
 
 def fold(
@@ -60,7 +68,7 @@ def fold(
         weights = weights[:, ::-1]
     _set_weights(graph, conv, weights * np.float32(scale))
     _take_pixels(graph, conv)
-    _prune(graph)
+    prune(graph)
     onnx.checker.check_model(folded)
     return folded
 
@@ -205,7 +213,7 @@ def _take_pixels(graph: onnx.GraphProto, conv: onnx.NodeProto) -> None:
     graph.node.extend(copies)
 
 
-def _prune(graph: onnx.GraphProto) -> None:
+def prune(graph: onnx.GraphProto) -> None:
     """Drop the nodes and constants that nothing reads any more."""
     wanted = {value.name for value in graph.output}
     kept = []

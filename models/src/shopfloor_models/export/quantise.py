@@ -14,7 +14,9 @@ from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+from shopfloor_models.errors import ExportError
 from shopfloor_models.export.calibration import Observed, Range, observe, open_session
+from shopfloor_models.export.equalise import UNSCALED
 from shopfloor_models.export.letterbox import Pixels
 
 QUANTISED_OPS = ("Conv", "Sigmoid", "Mul", "Add", "Concat", "MaxPool", "Resize")
@@ -37,15 +39,23 @@ TENSORRT = Scheme(signed_activations=True, reduce_range=False, quantise_bias=Fal
 
 
 def prepare(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
-    """Fold constants and name every node; ``folder`` is for a temporary file."""
+    """Fold constants and name every node; ``folder`` is for a temporary file.
+
+    Raises:
+        ExportError: onnxruntime cannot load the network.
+    """
     path = folder / "prepared.onnx"
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(path)
     options.log_severity_level = 3
-    onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    try:
+        onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as e:  # onnxruntime's classes have no common base
+        reason = str(e).splitlines()[0]
+        raise ExportError(f"onnxruntime cannot load the network: {reason}") from e
     plain = onnx.load(path)
     path.unlink()
     for number, node in enumerate(plain.graph.node):
@@ -107,15 +117,20 @@ class Sensitivity:
 
 
 def layers(model: onnx.ModelProto) -> dict[str, tuple[str, ...]]:
-    """Return each convolution with the activation that follows it, by the convolution's name."""
+    """Return each convolution with the activation that follows it, by the convolution's name.
+
+    What takes equal channels back before the sigmoid belongs to the activation.
+    """
     nodes = list(model.graph.node)
     found: dict[str, tuple[str, ...]] = {}
     for conv in nodes:
-        if conv.op_type == "Conv":
+        if conv.op_type == "Conv" and not conv.output[0].endswith(UNSCALED):
             out = conv.output[0]
-            gates = [n for n in nodes if n.op_type == "Sigmoid" and out in n.input]
+            names = (out, f"{out}{UNSCALED}")
+            own = [n for n in nodes if n.op_type == "Conv" and n.output[0] == names[1]]
+            gates = [n for n in nodes if n.op_type == "Sigmoid" and n.input[0] in names]
             products = [n for n in nodes if n.op_type == "Mul" and out in n.input]
-            found[conv.name] = (conv.name, *(n.name for n in [*gates, *products]))
+            found[conv.name] = (conv.name, *(n.name for n in [*own, *gates, *products]))
     return found
 
 

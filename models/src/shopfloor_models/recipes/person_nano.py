@@ -27,6 +27,9 @@ from shopfloor_models.data.samples import Sample
 from shopfloor_models.errors import DataError, ModelsError
 from shopfloor_models.export.onnx_fold import fold_file
 from shopfloor_models.export.torch_onnx import export_network
+from shopfloor_models.files import write_whole
+from shopfloor_models.golden_choice import with_golden
+from shopfloor_models.recipes.person_nano_figures import showable
 from shopfloor_models.training.network import NetworkSpec
 from shopfloor_models.training.teacher import OnnxTeacher, Teacher, find_model
 from shopfloor_models.training.yolox import Progress, TrainSettings, train
@@ -83,7 +86,9 @@ def _people_on(teacher: Teacher, frame: NDArray[np.uint8]) -> NDArray[np.float32
 
 
 def make(mirror: Path, out: Path, work: Path, *, with_footage: bool, epochs: int = EPOCHS) -> Path:
-    """Train, export and write ``manifest.json`` and the build to ``out``; return the build.
+    """Train, export, write manifest, golden clip and build to ``out``; return the build.
+
+    The manifest's figures come with ``make eval-person-nano``.
 
     Goes on from the checkpoint in ``work`` after an interruption.
     """
@@ -116,7 +121,11 @@ def make(mirror: Path, out: Path, work: Path, *, with_footage: bool, epochs: int
         plain = Path(folder) / "plain.onnx"
         export_network(network, INPUT_PX, plain)
         fold_file(plain, build)
-    (out / "manifest.json").write_text(_manifest(samples, build).model_dump_json(indent=1) + "\n")
+    manifest = with_golden(
+        _manifest(samples, build), out, showable(mirror / "data" / "people"), say=print
+    )
+    text = manifest.model_dump_json(indent=1) + "\n"
+    write_whole(out / "manifest.json", text.encode())
     return build
 
 

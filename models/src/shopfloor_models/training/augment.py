@@ -31,7 +31,7 @@ class AugmentSettings:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A decoded picture, BGR, with boxes ``(N, 5)``: class, xyxy in pixels."""
+    """A decoded picture, BGR, with boxes ``(N, 6)``: class, xyxy in pixels, score."""
 
     image: Image
     boxes: Boxes
@@ -49,10 +49,10 @@ def place(
     x1, y1 = max(clip[0], left), max(clip[1], top)
     x2, y2 = min(clip[2], left + size[0]), min(clip[3], top + size[1])
     if x2 <= x1 or y2 <= y1:
-        return np.zeros((0, 5), np.float32)
+        return item.boxes[:0]
     canvas[y1:y2, x1:x2] = scaled[y1 - top : y2 - top, x1 - left : x2 - left]
     boxes = item.boxes.copy()
-    boxes[:, 1:] = boxes[:, 1:] * scale + np.array([left, top] * 2, np.float32)
+    boxes[:, 1:5] = boxes[:, 1:5] * scale + np.array([left, top] * 2, np.float32)
     return _visible(boxes, (x1, y1, x2, y2))
 
 

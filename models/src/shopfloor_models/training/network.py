@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from shopfloor_models.errors import TrainingError
+from shopfloor_models.training.soft_loss import soft_head
 from shopfloor_models.training.torch_compat import import_torch
 
 DEPTH = 0.33
@@ -36,7 +37,7 @@ def build_network(spec: NetworkSpec) -> Any:
     """Return the module with fresh weights; ``forward(x, targets)`` gives losses in training."""
     torch = import_torch()
     pafpn = importlib.import_module("yolox.models.yolo_pafpn").YoloPafpn
-    head = importlib.import_module("yolox.models.yolo_head").YoloxHead
+    head = soft_head(importlib.import_module("yolox.models.yolo_head").YoloxHead)
     module = importlib.import_module("yolox.models.yolox").YoloxModule
     base = importlib.import_module("yolox.models.network_blocks").BaseConv
     network = module(

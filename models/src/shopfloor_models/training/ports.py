@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from shopfloor_contracts.bundles import Head
 from shopfloor_models.data.samples import Sample
 from shopfloor_models.errors import DataError
 from shopfloor_models.export.torch_onnx import export_network
@@ -34,6 +36,18 @@ class Plan:
     seed: int = 1
     threads: int = 2
     parent: Parent | None = None
+    soft_scores: bool = False
+    """Learn how sure the labeller was, where the trainer can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a trainer leaves behind."""
+
+    network: Path
+    """Plain ONNX, ``(1, 3, H, W)`` float BGR 0–255 in."""
+    head: Head = Head.YOLOX
+    """How its output is read."""
 
 
 class Trainer(Protocol):
@@ -44,10 +58,20 @@ class Trainer(Protocol):
         """Licence of the code that trains, which may bind its weights."""
         ...
 
-    def train(self, samples: Sequence[Sample], plan: Plan, *, folder: Path, tell: Tell) -> Path:
-        """Return an ONNX, ``(1, 3, H, W)`` float BGR 0–255 in, YOLOX's raw head out.
+    @property
+    def name(self) -> str:
+        """As it is chosen on the command line."""
+        ...
 
-        A run that was killed goes on from what lies in ``folder``.
+    @property
+    def weights_suffix(self) -> str:
+        """Of the files that training can begin with."""
+        ...
+
+    def train(self, samples: Sequence[Sample], plan: Plan, *, folder: Path, tell: Tell) -> Trained:
+        """Return a plain network.
+
+        A run that was killed goes on from ``checkpoint.pt`` in ``folder``.
         """
         ...
 
@@ -55,9 +79,11 @@ class Trainer(Protocol):
 class YoloxTrainer:
     """Ours; Apache-2.0."""
 
+    name = "yolox"
     licence = "Apache-2.0"
+    weights_suffix = ".onnx"
 
-    def train(self, samples: Sequence[Sample], plan: Plan, *, folder: Path, tell: Tell) -> Path:
+    def train(self, samples: Sequence[Sample], plan: Plan, *, folder: Path, tell: Tell) -> Trained:
         """Train and export.
 
         Raises:
@@ -80,6 +106,7 @@ class YoloxTrainer:
             threads=plan.threads,
             inherit_from=plain_weights(plan.parent.path, folder) if plan.parent else None,
             inherit_classes=plan.parent.rows(plan.classes) if plan.parent else (),
+            soft_scores=plan.soft_scores,
         )
         with warnings.catch_warnings():
             # YOLOX writes torch's older names.
@@ -87,7 +114,14 @@ class YoloxTrainer:
             network = train(samples, settings, checkpoint=folder / "checkpoint.pt", tell=tell)
         path = folder / "network.onnx"
         export_network(network, plan.input_px, path)
-        return path
+        return Trained(path)
 
 
-TRAINERS: dict[str, Trainer] = {"yolox": YoloxTrainer()}
+def _ultralytics() -> Trainer:
+    # Imported when it is asked for: nobody else is to come near AGPL code.
+    module = importlib.import_module("shopfloor_models.training.ultralytics")
+    trainer: Trainer = module.UltralyticsTrainer()
+    return trainer
+
+
+TRAINERS: dict[str, Callable[[], Trainer]] = {"yolox": YoloxTrainer, "ultralytics": _ultralytics}

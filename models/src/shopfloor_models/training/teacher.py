@@ -9,20 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from shopfloor_contracts.bundles import Head, Manifest, parse_zoo
 from shopfloor_contracts.problems import describe
 from shopfloor_models.errors import DataError
+from shopfloor_models.evaluation.decode import Network, decode
+from shopfloor_models.evaluation.runners import OnnxRunner
 from shopfloor_models.export.letterbox import Pixels, letterbox
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 FLOAT_TARGET = "onnx-fp32"
-STRIDES = (8, 16, 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,9 @@ def read_manifest(path: Path) -> Manifest:
 
 def _zoo() -> dict[str, Manifest]:
     path = _zoo_file()
-    return parse_zoo(path.read_text(), source=str(path)) if path.is_file() else {}
+    listed = parse_zoo(path.read_text(), source=str(path)) if path.is_file() else {}
+    shipped = map(read_manifest, sorted(path.with_name("zoo").glob("*/manifest.json")))
+    return listed | {manifest.name: manifest for manifest in shipped}
 
 
 def _zoo_file() -> Path:
@@ -153,16 +154,9 @@ class OnnxTeacher:
         Raises:
             DataError: it is no ONNX, or its output is not what the manifest's head gives.
         """
-        self._manifest, self._score_min = known.manifest, score_min
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                known.path.read_bytes(), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as e:  # onnxruntime's classes have no common base
-            raise DataError(f"{known.path}: no ONNX that onnxruntime can load") from e
+        self._manifest = known.manifest
+        self._network = Network.of(known.manifest, score_min=score_min)
+        self._runner = OnnxRunner(known.path, threads=threads)
         blank = np.zeros((self._manifest.preprocess.height_px, 64, 3), np.uint8)
         columns = self._run(letterbox(blank, self._manifest.preprocess).pixels).shape[-1]
         yolox = self._manifest.head is Head.YOLOX
@@ -176,64 +170,17 @@ class OnnxTeacher:
     def look(self, picture: Pixels) -> Found:
         """Return everything above ``score_min`` after suppression per class."""
         still = letterbox(picture, self._manifest.preprocess)
-        raw = self._run(still.pixels)
-        if self._manifest.head is Head.YOLOX:
-            boxes, scores, kinds = self._decode(raw)
-        else:
-            raw = raw[raw[:, 4] >= self._score_min]
-            boxes, scores, kinds = raw[:, :4], raw[:, 4], raw[:, 5].astype(int)
+        rows = decode(self._run(still.pixels), self._network)
         height, width = picture.shape[:2]
         limits = np.array([width, height] * 2, np.float32)
-        corners = np.clip(still.to_picture(boxes), 0, limits).astype(np.float32)
-        names = tuple(self._manifest.classes[int(kind)] for kind in kinds)
-        return Found(corners, scores.astype(np.float32), names)
+        corners = np.clip(still.to_picture(rows[:, :4]), 0, limits).astype(np.float32)
+        names = tuple(self._manifest.classes[int(kind)] for kind in rows[:, 5])
+        return Found(corners, rows[:, 4].astype(np.float32), names)
 
     def _run(self, pixels: Pixels) -> NDArray[np.float32]:
         """Return one picture's raw rows."""
-        spec = self._manifest.preprocess
-        tensor: NDArray[np.generic] = pixels[None]
-        if spec.layout == "nchw-float32":
-            tensor = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) * np.float32(
-                spec.scale
-            )
-        rows = self._session.run(None, {self._session.get_inputs()[0].name: tensor})[0][0]
-        return np.asarray(rows, np.float32)
-
-    def _decode(
-        self, raw: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
-        """Decode YOLOX's raw head (Ge et al., 2021): cells and log sizes to corners."""
-        spec = self._manifest.preprocess
-        grid, stride = _cells(spec.height_px, spec.width_px)
-        by_class = raw[:, 5:] * raw[:, 4:5]
-        kinds, scores = by_class.argmax(axis=1), by_class.max(axis=1)
-        keep = np.flatnonzero(scores >= self._score_min)
-        centre = (raw[keep, :2] + grid[keep]) * stride[keep]
-        size = np.exp(np.minimum(raw[keep, 2:4], 10)) * stride[keep]
-        xywh = np.concatenate([centre - size / 2, size], axis=1).astype(np.float64)
-        chosen = np.asarray(
-            cv2.dnn.NMSBoxesBatched(
-                xywh.tolist(),
-                scores[keep].tolist(),
-                kinds[keep].tolist(),
-                self._score_min,
-                self._manifest.nms_iou,
-            ),
-            np.int64,
-        ).reshape(-1)
-        rows = keep[chosen]
-        boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1)[chosen]
-        return boxes.astype(np.float32), scores[rows], kinds[rows]
-
-
-def _cells(height_px: int, width_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return each row's cell corner ``(A, 2)`` and stride ``(A, 1)``."""
-    corners, strides = [], []
-    for stride in STRIDES:
-        down, right = np.mgrid[: height_px // stride, : width_px // stride]
-        corners.append(np.stack([right.ravel(), down.ravel()], axis=1))
-        strides.append(np.full((down.size, 1), stride))
-    return np.concatenate(corners).astype(np.float32), np.concatenate(strides).astype(np.float32)
+        tensor = self._runner.tensor(pixels, self._manifest.preprocess.scale)
+        return np.asarray(self._runner.run(tensor)[0], np.float32)
 
 
 def manifest_json(manifest: Manifest) -> str:

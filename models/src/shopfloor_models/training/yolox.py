@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import pickle
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from shopfloor_models.data.samples import Sample
 from shopfloor_models.errors import DataError, TrainingError
+from shopfloor_models.files import write_whole
 from shopfloor_models.training.augment import (
     AugmentSettings,
     Labelled,
@@ -52,6 +55,8 @@ class TrainSettings:
     inherit_classes: tuple[int, ...] = ()
     keep_inherited: float = 0.0
     """Share of the inherited weights in the result (Wortsman et al., Robust fine-tuning, 2022)."""
+    soft_scores: bool = False
+    """Labels with a teacher's score ask for that objectness; without, for 1."""
     augment: AugmentSettings = field(default_factory=AugmentSettings)
 
 
@@ -146,7 +151,10 @@ class _Run:
         """Return the epoch to go on with."""
         if not path.exists():
             return 0
-        state = self._torch.load(path, weights_only=True)
+        try:
+            state = self._torch.load(path, weights_only=True)
+        except pickle.UnpicklingError as e:
+            raise TrainingError(f"{path} is of another trainer; remove it to start anew") from e
         if state["settings"] != repr(self._settings):
             raise TrainingError(f"{path} is of a run with other settings; remove it to start anew")
         self.network.load_state_dict(state["network"])
@@ -157,7 +165,6 @@ class _Run:
     def save(self, path: Path, epoch: int) -> None:
         """Write the checkpoint, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
         state = {
             "settings": repr(self._settings),
             "epoch": epoch,
@@ -165,8 +172,10 @@ class _Run:
             "average": self.average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
         }
-        self._torch.save(state, part)
-        part.replace(path)
+        # To memory first: on a full disk torch's own writer raises no OSError.
+        content = io.BytesIO()
+        self._torch.save(state, content)
+        write_whole(path, content.getvalue())
 
     def _rate(self, number: int) -> float:
         total = self.steps * self._settings.epochs
@@ -201,8 +210,9 @@ class _Pictures:
         if image is None:
             raise DataError(f"{sample.image} is no picture")
         size = np.array([image.shape[1], image.shape[0]] * 2, np.float32)
-        boxes = np.column_stack([sample.classes.astype(np.float32), sample.boxes * size])
-        return Labelled(np.asarray(image, np.uint8), boxes.astype(np.float32).reshape(-1, 5))
+        columns = [sample.classes.astype(np.float32), sample.boxes * size, sample.label_scores()]
+        boxes = np.column_stack(columns).astype(np.float32)
+        return Labelled(np.asarray(image, np.uint8), boxes.reshape(-1, 6))
 
 
 def _batches(
@@ -249,7 +259,7 @@ def _example(
     random: np.random.Generator,
     plain: bool,  # noqa: FBT001
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return a picture ``(H, W, 3)`` and its targets ``(80, 5)``: class, cx, cy, w, h in pixels."""
+    """Return a picture ``(H, W, 3)`` and its targets ``(80, 6)``, as ``soft_loss`` takes them."""
     if not plain and random.random() < settings.augment.mosaic:
         others = random.integers(0, len(pictures), 3).tolist()
         items = [pictures.get(n) for n in [number, *others]]
@@ -257,9 +267,10 @@ def _example(
     else:
         item = single(pictures.get(number), settings.input_px, settings.augment, random)
     item = disturb(item, settings.augment, random)
-    targets = np.zeros((MAX_BOXES, 5), np.float32)
+    targets = np.zeros((MAX_BOXES, 6), np.float32)
     boxes = item.boxes[:MAX_BOXES]
     targets[: len(boxes), 0] = boxes[:, 0]
     targets[: len(boxes), 1:3] = (boxes[:, 1:3] + boxes[:, 3:5]) / 2
     targets[: len(boxes), 3:5] = boxes[:, 3:5] - boxes[:, 1:3]
+    targets[: len(boxes), 5] = boxes[:, 5] if settings.soft_scores else 1.0
     return item.image, targets

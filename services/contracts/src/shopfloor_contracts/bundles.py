@@ -41,7 +41,11 @@ class Preprocess(Operator):
 
 
 class Build(Operator):
-    """One file of a bundle, made for one kind of runtime."""
+    """One file of a bundle, made for one kind of runtime.
+
+    A file with several outputs gives them side by side, in its own order along the last axis, as
+    what ``Manifest.head`` says: so each can have an integer step of its own.
+    """
 
     target: Slug
     file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]

@@ -1,0 +1,1 @@
+"""What each command of ``shopfloor-models`` does; arguments are parsed in ``main``."""
