@@ -1,8 +1,9 @@
 # Every target is idempotent and works from a clean clone.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint contracts eval-traffic \
-        eval-person-nano eval-gates bench-models models train-person-nano clean
+.PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
+        eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker models train-person-nano \
+        faults-camera soak clean
 
 PY := .venv/bin
 SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src
@@ -37,8 +38,11 @@ format: setup ## format the code and mend what can be mended
 contracts: setup ## write JSON Schema and AsyncAPI from the contracts
 	@$(PY)/python -m shopfloor_contracts.documents docs/contracts
 
-eval-traffic: setup ## count crossings on real CCTV against ground truth (BUNDLE=person-nano)
+eval-traffic: setup ## crossings, head counts and dwell on real CCTV against ground truth (BUNDLE=person-nano)
 	@$(PY)/python -m shopfloor_demo.evaluate --bundle $(or $(BUNDLE),yolox-nano)
+
+eval-shelf: setup ## what is taken from a shelf and put back, on real footage: var/eval/shelf.json (wants the mirror)
+	@$(PY)/python -m shopfloor_demo.shelf
 
 models: setup ## train, export, quantise, gate and bundle on 32 drawn pictures, as a check of the factory
 	@tools/setup-training.sh
@@ -46,18 +50,43 @@ models: setup ## train, export, quantise, gate and bundle on 32 drawn pictures, 
 
 eval-person-nano: setup ## the embedded detector beside YOLOX-nano: var/eval/person-nano.json
 	@$(PY)/python -m shopfloor_demo.person_nano
+	@$(PY)/python -m shopfloor_models.recipes.person_nano_figures --mirror $(or $(SHOPFLOOR_MIRROR),../shared)
 
 eval-gates: setup ## known bad builds are refused: var/eval/gates.json (wants the mirror)
 	@$(PY)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ai-edge-litert
 	@$(PY)/python -m shopfloor_models.gates
 
 bench-models: setup ## what each kind of build costs and keeps: var/bench/models.json (wants the mirror)
-	@$(PY)/python -m shopfloor_models.bench
+	@$(PY)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ai-edge-litert openvino
+	@$(PY)/python -W ignore -m shopfloor_models.bench
+
+bench-tracker: setup ## our tracker beside the trackers library's on MOT15: var/bench/tracker.json (wants the mirror)
+	@test -e var/bench/peers/trackeval || $(PY)/python -m pip install --quiet --disable-pip-version-check \
+	  --no-deps --target var/bench/peers -r tests/perf/trackers-requirements.txt \
+	  -r tests/perf/tracker-bench-requirements.txt
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=var/bench/peers \
+	  $(PY)/python -W ignore tests/perf/bench_tracker.py
+
+bench-backends: setup ## what each runtime costs and keeps here: var/bench/backends.json (wants the mirror)
+	@$(PY)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ai-edge-litert openvino
+	@OMP_NUM_THREADS=1 $(PY)/python tests/perf/bench_backends.py
+
+bench-edge: setup ## CPU per camera beside a plain script and the floor: var/bench/edge.json (wants the mirror)
+	@test -e var/bench/trackers/trackers || $(PY)/python -m pip install --quiet \
+	  --disable-pip-version-check --no-deps --target var/bench/trackers \
+	  -r tests/perf/trackers-requirements.txt
+	@$(PY)/python tests/perf/bench_edge.py
 
 train-person-nano: setup ## make the embedded detector again: about 4 minutes, wants SHOPFLOOR_MIRROR
 	@tools/setup-training.sh
 	@$(PY)/python -m shopfloor_models.recipes.person_nano --mirror $(or $(SHOPFLOOR_MIRROR),../shared) \
 	  --work var/train/person-nano --out models/zoo/person-nano
+
+faults-camera: setup ## how soon a camera is seen again after each fault, and what leaks: var/bench/faults-camera.json
+	@$(PY)/python tests/perf/faults_camera.py
+
+soak: setup ## eight cameras with faults into the vision process: var/bench/soak.json (MINUTES=10)
+	@$(PY)/python tests/perf/soak.py --minutes $(or $(MINUTES),10)
 
 clean: ## remove what was made here, not the caches outside
 	@rm -rf var .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -50,6 +50,7 @@ WIDEST = {
     "array": widest_array,
     "string": widest_text,
     "integer": lambda schema, _nth: schema["maximum"],
+    "boolean": lambda _schema, _nth: False,
     # 23 characters, and legal as a ratio, a rate and a duration.
     "number": lambda _schema, _nth: 2.2250738585072014e-308,
 }

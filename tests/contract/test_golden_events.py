@@ -10,6 +10,19 @@ from pathlib import Path
 import pytest
 
 from shopfloor_contracts.acks import Ack
+from shopfloor_contracts.aggregates import (
+    HEAT_COLUMNS,
+    HEAT_ROWS,
+    DwellData,
+    HeatData,
+    QueueData,
+    ShelfData,
+    SlotFigures,
+    SlotState,
+    ZoneDwell,
+    ZoneQueue,
+)
+from shopfloor_contracts.alerts import AlertData, AlertState
 from shopfloor_contracts.events import (
     BirthData,
     CameraHealth,
@@ -29,6 +42,7 @@ from shopfloor_contracts.events import (
     parse_event,
     source_of,
 )
+from shopfloor_contracts.rules import Metric, Severity
 
 GOLDEN = Path(__file__).parent / "golden"
 OUTBOX = uuid.UUID("6f1b0c1e-8f53-4a5e-9d61-0d6f7c1b2a3c")
@@ -42,6 +56,7 @@ WINDOW = {
     "model_digest": "c789161ed43c8269fcd4e67c67eeeb4e80c622da2eb296a20bc6007bd18a0b7d",
     "zone_version": "3f9a0c12be47",
 }
+ALERT_ID = uuid.UUID("1a9e6a51-6a0e-5a0e-8a54-2a1a4c1f0d11")
 ACK = Ack(stream=OUTBOX, up_to=42)
 
 
@@ -86,6 +101,107 @@ EVENTS = {
         camera="door",
         seq=42,
         prevseq=41,
+    ),
+    Kind.DWELL: event(
+        DwellData(
+            **WINDOW,
+            backend="onnxruntime",
+            precision="int8",
+            degraded=False,
+            zones=[
+                ZoneDwell(
+                    zone="hall",
+                    observed_s=59.1,
+                    entries=3,
+                    exits=2,
+                    lost=1,
+                    dwell_s=47.5,
+                    dwell_max_s=41.0,
+                    histogram=[0, 1, 0, 1, 0, 0, 0, 0],
+                )
+            ],
+        ),
+        camera="door",
+        seq=43,
+        prevseq=42,
+    ),
+    Kind.QUEUE: event(
+        QueueData(
+            **WINDOW,
+            zones=[
+                ZoneQueue(
+                    zone="till-1",
+                    observed_s=59.1,
+                    people_s=88.6,
+                    people_max=3,
+                    length_histogram_s=[9.1, 20.0, 20.5, 9.5, 0.0, 0.0, 0.0, 0.0],
+                    joined=4,
+                    served=3,
+                    lost=0,
+                    wait_s=96.2,
+                    wait_max_s=40.4,
+                    wait_histogram=[0, 0, 2, 1, 0, 0, 0, 0],
+                )
+            ],
+        ),
+        camera="door",
+        seq=44,
+        prevseq=43,
+    ),
+    Kind.HEAT: event(
+        HeatData(
+            **WINDOW,
+            observed_s=59.1,
+            people_s=61.4,
+            cells_s=[
+                [59.1 if (row, column) == (9, 16) else 0.0 for column in range(HEAT_COLUMNS)]
+                if row < HEAT_ROWS - 1
+                else [2.3] + [0.0] * (HEAT_COLUMNS - 1)
+                for row in range(HEAT_ROWS)
+            ],
+        ),
+        camera="door",
+        seq=45,
+        prevseq=44,
+    ),
+    Kind.SHELF: event(
+        ShelfData(
+            **WINDOW,
+            slots=[
+                SlotFigures(
+                    slot="left",
+                    state=SlotState.EMPTY,
+                    correct_s=40.0,
+                    empty_s=18.4,
+                    wrong_s=0.0,
+                    unknown_s=0.7,
+                    hidden_s=3.5,
+                    removals=1,
+                    returns=0,
+                )
+            ],
+        ),
+        camera="shelf-3",
+        seq=46,
+        prevseq=45,
+    ),
+    Kind.ALERT: event(
+        AlertData(
+            alert_id=ALERT_ID,
+            rule="queue-too-long",
+            metric=Metric.QUEUE_LENGTH,
+            about="till-1",
+            state=AlertState.RAISED,
+            severity=Severity.WARNING,
+            at=NOON + timedelta(seconds=61),
+            since=NOON + timedelta(seconds=1),
+            value=7.0,
+            threshold=5.0,
+            suppressed=2,
+        ),
+        camera="door",
+        seq=47,
+        prevseq=46,
     ),
     Kind.BIRTH: event(
         BirthData(

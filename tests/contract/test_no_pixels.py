@@ -23,7 +23,7 @@ UNBOUNDED = re.compile(r"(?<!\\)[*+]|\{\d+,\}")
 """Quantifiers that let a pattern match any length. No pattern of ours has one in a class."""
 
 EVENT_TYPES = get_args(get_args(Event)[0])
-SMALL = (int, float, uuid.UUID, datetime, AwareDatetime, types.NoneType)
+SMALL = (int, float, bool, uuid.UUID, datetime, AwareDatetime, types.NoneType)
 
 
 def too_wide(annotation: Any, where: str, metadata: tuple[Any, ...] = ()) -> Iterator[str]:

@@ -4,11 +4,14 @@ EdgeError
 ├── OperatorError              a person mends it; exit 2
 │   ├── BundleError            the model bundle is not what was promised
 │   │   └── DigestMismatchError
+│   ├── BackendUnavailableError  a runtime or its hardware is not on this device
+│   ├── MetricsPortError       another process has the port for metrics
 │   └── BrokerRefusedError     the broker does not let this device in
 ├── SourceError                a camera or file gives no frames
 │   ├── SourceEndedError       a file is over, a live camera said end of stream
 │   ├── SourceLostError        worth another try
 │   └── SourceUnusableError    trying again does not help
+│       └── SourceRefusedError user or password refused
 └── JournalError               state.db cannot be written now; try again
 """
 
@@ -37,6 +40,27 @@ class DigestMismatchError(BundleError):
         self.path, self.expected, self.actual = path, expected, actual
 
 
+class BackendUnavailableError(OperatorError):
+    """A runtime or its hardware is not on this device.
+
+    Args:
+        extra: extra of ``shopfloor-edge`` that brings the runtime, where pip can.
+    """
+
+    def __init__(self, backend: str, reason: str, *, extra: str = "") -> None:
+        hint = f"; 'pip install shopfloor-edge[{extra}]' brings it" if extra else ""
+        super().__init__(f"{backend}: {reason}{hint}")
+        self.backend, self.reason, self.extra = backend, reason, extra
+
+
+class MetricsPortError(OperatorError):
+    """The port for metrics cannot be listened on."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(f"{host}:{port}: {reason}; [metrics] port of the site file names another")
+        self.host, self.port, self.reason = host, port, reason
+
+
 class BrokerRefusedError(OperatorError):
     """The broker answered, and refuses this device."""
 
@@ -55,6 +79,10 @@ class SourceLostError(SourceError):
 
 class SourceUnusableError(SourceError):
     """What the URI names is not a video that this device can read."""
+
+
+class SourceRefusedError(SourceUnusableError):
+    """The camera does not accept the user or password; trying often may lock the account."""
 
 
 class JournalError(EdgeError):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from shopfloor_contracts.errors import ContractError
+from shopfloor_edge.commissioning.arguments import add_camera_commands
 from shopfloor_edge.errors import EdgeError, OperatorError
 from shopfloor_edge.logs import configure_logging
 from shopfloor_edge.settings import load_site
@@ -16,8 +17,12 @@ from shopfloor_edge.settings import load_site
 EXAMPLES = """examples:
   shopfloor-edge fetch                                  bring the models of the zoo
   shopfloor-edge check --site store.toml                read a site file, say what it counts
+  shopfloor-edge doctor --site store.toml               try everything that vision needs here
+  shopfloor-edge camera discover                        find ONVIF cameras
+  shopfloor-edge camera probe rtsp://…                  measure one, say what to change on it
   shopfloor-edge vision --site store.toml               count until SIGTERM
   shopfloor-edge agent --site store.toml --drain        send what waits, then end
+  shopfloor-edge ledger --state var/demo/state          what each figure rests on
 
 exit codes: 0 done, 1 our fault or worth a retry, 2 something that you can mend
 """
@@ -41,7 +46,12 @@ def build_parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="check a site file")
     for command in (vision, agent, check):
         command.add_argument("--site", type=Path, required=True, metavar="FILE", help="site file")
-    for command in (vision, agent):
+    doctor = commands.add_parser("doctor", help="say what works on this device, and what to mend")
+    doctor.add_argument("--site", type=Path, metavar="FILE", help="site file (default: none)")
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    ledger = commands.add_parser("ledger", help="show what each figure rests on")
+    ledger.add_argument("--json", action="store_true", help="print one JSON object")
+    for command in (vision, agent, ledger, doctor):
         command.add_argument(
             "--state",
             type=Path,
@@ -55,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--crossings", type=Path, metavar="JSONL", help="every crossing with its time; stays here"
     )
     agent.add_argument("--drain", action="store_true", help="end when all is acknowledged")
+    add_camera_commands(commands.add_parser("camera", help="find cameras, measure one"))
     fetch = commands.add_parser("fetch", help="bring model bundles into the cache")
     fetch.add_argument("bundle", nargs="*", help="names; default: every bundle of the zoo")
     return parser
@@ -77,6 +88,8 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "fetch":
         return _fetch(arguments.bundle)
+    if arguments.command in ("camera", "ledger", "doctor"):
+        return _look(arguments)
     site = load_site(arguments.site)
     if arguments.command == "check":
         for camera in site.cameras:
@@ -91,6 +104,19 @@ def _run(arguments: argparse.Namespace) -> int:
     app = importlib.import_module("shopfloor_edge.vision.app")
     outputs = app.Outputs(arguments.scene, arguments.report, arguments.crossings)
     return int(app.run_vision(site, arguments.state, outputs))
+
+
+def _look(arguments: argparse.Namespace) -> int:
+    """Run a command that only shows something, and needs no site file."""
+    if arguments.command == "camera":
+        app = importlib.import_module("shopfloor_edge.commissioning.app")
+        return int(app.run_camera(arguments))
+    if arguments.command == "ledger":
+        view = importlib.import_module("shopfloor_edge.ledger_view")
+        return int(view.show_ledger(arguments.state, as_json=arguments.json))
+    app = importlib.import_module("shopfloor_edge.doctor.app")
+    known = load_site(arguments.site) if arguments.site else None
+    return int(app.run_doctor(known, arguments.state, json_wanted=arguments.json))
 
 
 def _fetch(names: list[str]) -> int:

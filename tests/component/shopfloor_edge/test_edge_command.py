@@ -200,23 +200,29 @@ def wait_for_cameras(state, condition, timeout_s=20.0):
     raise AssertionError(f"cameras did not get there: {rows}")
 
 
-def test_a_model_with_another_digest_is_refused(tmp_path, environment, tiny_zoo, clip):
+def count_without_a_model(tmp_path, clip, environment):
+    """Run vision where the model cannot be used; return its report."""
+    report = tmp_path / "report.json"
+    files = ("--state", tmp_path / "state", "--report", report, "--scene", tmp_path / "scene.png")
+    done = edge("vision", "--site", site(tmp_path, clip), *files, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("inference is degraded") == 1
+    return json.loads(report.read_text())
+
+
+def test_a_model_with_another_digest_is_not_run_and_motion_counts_instead(
+    tmp_path, environment, tiny_zoo, clip
+):
     zoo = tmp_path / "zoo.toml"
     write_zoo(zoo, "0" * 64)
 
-    done = edge(
-        "vision",
-        "--site",
-        site(tmp_path, clip),
-        "--state",
-        tmp_path / "state",
-        env={**environment, "SHOPFLOOR_ZOO": str(zoo)},
-    )
+    report = count_without_a_model(tmp_path, clip, {**environment, "SHOPFLOOR_ZOO": str(zoo)})
 
-    assert done.returncode == 2
-    line = one_line(done)
-    assert "tiny.onnx" in line
-    assert f"expected {'0' * 64}" in line
+    assert (report["backend"], report["precision"], report["frames"]) == ("motion", "none", 15)
+    assert "tiny.onnx" in report["degraded"]
+    assert f"expected {'0' * 64}" in report["degraded"]
+    # Who stands still has no box to be masked by.
+    assert not (tmp_path / "scene.png").exists()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +232,7 @@ def test_a_model_with_another_digest_is_refused(tmp_path, environment, tiny_zoo,
         (np.zeros((1, 300, 7), np.float32), "output is [1, 300, 7]"),
     ],
 )
-def test_a_model_that_is_not_what_the_manifest_says_is_refused(
+def test_a_model_that_is_not_what_the_manifest_says_is_not_run(
     tmp_path, environment, clip, content, words
 ):
     path = tmp_path / "mirror" / "models" / "tiny.onnx"
@@ -236,22 +242,31 @@ def test_a_model_that_is_not_what_the_manifest_says_is_refused(
     else:
         write_model(path, content)
     write_zoo(tmp_path / "zoo.toml", hashlib.sha256(path.read_bytes()).hexdigest())
+    places = {
+        "SHOPFLOOR_ZOO": str(tmp_path / "zoo.toml"),
+        "SHOPFLOOR_MIRROR": str(tmp_path / "mirror"),
+    }
+
+    report = count_without_a_model(tmp_path, clip, {**environment, **places})
+
+    assert report["backend"] == "motion"
+    assert words in report["degraded"]
+
+
+def test_a_bundle_that_does_not_exist_is_exit_2(tmp_path, environment, clip):
+    text = SITE.replace("[[cameras]]", '[model]\nbundle = "persn-nano"\n[[cameras]]')
 
     done = edge(
         "vision",
         "--site",
-        site(tmp_path, clip),
+        site(tmp_path, clip, text=text),
         "--state",
         tmp_path / "state",
-        env={
-            **environment,
-            "SHOPFLOOR_ZOO": str(tmp_path / "zoo.toml"),
-            "SHOPFLOOR_MIRROR": str(tmp_path / "mirror"),
-        },
+        env=environment,
     )
 
     assert done.returncode == 2
-    assert words in one_line(done)
+    assert "bundle 'persn-nano' is not in the zoo" in one_line(done)
 
 
 def test_a_state_folder_that_is_a_file_is_exit_1(tmp_path, environment, clip):

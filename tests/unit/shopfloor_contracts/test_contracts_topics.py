@@ -60,7 +60,9 @@ def test_a_hostile_topic_is_rejected_in_one_short_line(topic):
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize("kind", ["", "#", "+", "dwell", "Traffic", "traffic\n", "ü", "x" * 60_000])
+@pytest.mark.parametrize(
+    "kind", ["", "#", "+", "laughter", "Traffic", "traffic\n", "ü", "x" * 60_000]
+)
 def test_an_unknown_kind_is_rejected_as_an_unknown_type(kind):
     with pytest.raises(EventRejectedError) as caught:
         parse_topic(f"shopfloor/v1/store/till-1/{kind}")

@@ -2,7 +2,6 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shopfloor_edge.tracking.boxes import iou_matrix
 from shopfloor_edge.tracking.bytetrack import ByteTracker
 
 
@@ -96,16 +95,3 @@ def test_any_detections_give_finite_boxes_and_unique_numbers(frames):
     for tracks, frame in zip(seen, frames, strict=True):
         assert len(set(tracks.ids.tolist())) == len(tracks.ids) <= len(frame)
         assert np.isfinite(tracks.boxes).all()
-
-
-def test_overlap_of_empty_boxes_is_zero():
-    empty = np.zeros((1, 4))
-
-    assert iou_matrix(empty, empty)[0, 0] == 0
-    assert iou_matrix(np.zeros((0, 4)), empty).shape == (0, 1)
-
-
-def test_overlap_is_intersection_over_union():
-    a, b = np.array([[0, 0, 10, 10]]), np.array([[5, 0, 15, 10], [0, 0, 10, 10], [20, 20, 30, 30]])
-
-    np.testing.assert_allclose(iou_matrix(a, b), [[1 / 3, 1, 0]])

@@ -83,18 +83,20 @@ def test_in_and_out_alternate_on_a_line_across_the_whole_frame(points):
 
 @given(steps)
 def test_the_count_does_not_depend_on_the_resolution(points):
-    # Multiples of 1/1000: away from the hysteresis' border, where rounding would decide.
+    # Away from the hysteresis' border and from the line's ends, where rounding would decide.
     points = [(round(x, 2), round(y, 2)) for x, y in points]
+    line = ((0.45, 0.24 + 1 / 3000), (0.45, 0.56 - 1 / 7000))
 
-    assert walk(points, size=(640, 480)) == walk(points, size=(1920, 1440))
+    assert walk(points, size=(640, 480), line=line) == walk(points, size=(1920, 1440), line=line)
 
 
 @given(steps)
 def test_a_line_drawn_the_other_way_swaps_the_directions(points):
     points = [(round(x, 2), round(y, 2)) for x, y in points]
+    line = ((0.45, 0.24 + 1 / 3000), (0.45, 0.56 - 1 / 7000))
     other = {Direction.IN: Direction.OUT, Direction.OUT: Direction.IN}
 
-    assert walk(points, line=MIDDLE[::-1]) == [other[d] for d in walk(points)]
+    assert walk(points, line=line[::-1]) == [other[d] for d in walk(points, line=line)]
 
 
 def test_the_foot_is_the_middle_of_the_lower_edge():

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shopfloor_edge.analytics.lines import Crossing, Direction
-from shopfloor_edge.analytics.windows import WindowAggregator
+from shopfloor_edge.analytics.windows import Reading, WindowAggregator
 
 EDGES = (1, 2, 3, 5, 8, 13, 21)
 HOUR = 1_700_000_000 // 60 * 60
@@ -108,3 +108,92 @@ def test_nothing_is_lost_or_counted_twice(observations, window_s):
     assert sum(sum(zone.histogram_s) for zone in zones) == pytest.approx(seen_s, abs=1e-4)
     starts = [window.start_s for window in windows]
     assert starts == sorted(set(starts))
+
+
+class Presence:
+    """An analytic's sums, as small as they come."""
+
+    def __init__(self):
+        self.level_s, self.observed_s, self.visits = 0.0, 0.0, 0
+
+    def hold(self, level, seconds):
+        self.level_s += level * seconds
+        self.observed_s += seconds
+
+    def add(self, visits):
+        self.visits += visits
+
+
+def with_presence(**changes):
+    return aggregator(analytics={"presence": Presence}, **changes)
+
+
+def test_a_further_analytic_is_held_and_counted_per_window():
+    windows = with_presence()
+    closed = windows.observe(HOUR + 59.5, [], {}, {"presence": Reading(2, [1, 1])})
+    closed += windows.observe(HOUR + 60.5, [], {}, {"presence": Reading(0, [1])})
+
+    sums = [window.sums["presence"] for window in [*closed, windows.close()]]
+    assert [(s.level_s, s.observed_s, s.visits) for s in sums] == [(1.0, 0.5, 2), (1.0, 0.5, 1)]
+
+
+def test_an_analytic_that_was_not_read_leaves_no_zeros():
+    windows = with_presence()
+    windows.observe(HOUR, [], {}, {"presence": Reading(1)})
+
+    closed = windows.observe(HOUR + 150, [], {}, {})
+
+    assert [sorted(window.sums) for window in [*closed, windows.close()]] == [
+        ["presence"],
+        [],
+        [],
+    ]
+
+
+def test_what_ends_with_the_file_counts_in_its_last_window():
+    windows = with_presence()
+    windows.observe(HOUR, [], {}, {"presence": Reading(1)})
+
+    windows.happened("presence", 3)
+
+    assert windows.close().sums["presence"].visits == 3
+
+
+def test_a_clock_set_back_closes_the_window_and_counts_no_time_twice():
+    windows = with_presence()
+    for at_s in (HOUR, HOUR + 1, HOUR + 2):
+        windows.observe(at_s, [], {}, {"presence": Reading(1)})
+
+    [before] = windows.observe(HOUR - 3600, [], {}, {"presence": Reading(1)})
+
+    windows.observe(HOUR - 3599, [], {}, {"presence": Reading(1)})
+    after = windows.close()
+    assert (before.start_s, before.observed_s) == (HOUR, 2.0)
+    assert (after.start_s, after.observed_s) == (HOUR - 3600, 1.0)
+
+
+def test_a_clock_set_forward_by_years_makes_no_windows_in_between():
+    windows = aggregator()
+    windows.observe(HOUR, [], {"till": 0})
+
+    closed = windows.observe(HOUR + 10 * 365 * 86_400, [], {"till": 0})
+
+    assert len(closed) == 1
+
+
+@given(st.lists(st.floats(-200.0, 200.0), max_size=60))
+def test_whatever_the_clock_does_no_window_holds_more_than_its_length(gaps_s):
+    windows, at_s, closed = with_presence(), float(HOUR), []
+    for gap_s in gaps_s:
+        at_s += gap_s
+        closed += windows.observe(at_s, [], {"till": 1}, {"presence": Reading(1, [1])})
+    last = windows.close()
+    closed += [last] if last else []
+
+    assert sum(window.frames for window in closed) == len(gaps_s)
+    assert sum(w.sums["presence"].visits for w in closed if w.sums) == len(gaps_s)
+    # A step back by less than the gap that is allowed is jitter, and stays in its window.
+    jitters = sum(-1.0 <= gap < 0 for gap in gaps_s)
+    assert all(0 <= window.observed_s <= 60.0 + jitters + 1e-3 for window in closed)
+    forward_s = sum(gap for gap in gaps_s if 0 < gap <= 1.0)
+    assert sum(window.observed_s for window in closed) <= forward_s + 1e-3

@@ -65,7 +65,7 @@ def test_who_claims_to_be_another_is_rejected(kind, changes, detail):
         ("shopfloor/v1/oslo/door/traffic", b"\xff\xfe", "not-json"),
         ("shopfloor/v1/oslo/door/traffic", b'{"type": "shopfloor.traffic.v9"}', "unknown-type"),
         ("shopfloor/v1/oslo/door/traffic", b"x" * 140_000, "too-large"),
-        ("shopfloor/v1/oslo/door/dwell", b"{}", "unknown-type"),
+        ("shopfloor/v1/oslo/door/laughter", b"{}", "unknown-type"),
         ("shopfloor/v1/Oslo/door/traffic", b"{}", "topic"),
         ("elsewhere", b"{}", "topic"),
     ],

@@ -1,28 +1,35 @@
 """An RTSP camera for tests: plays a file to every client from its beginning, in real time.
 
 ``python -m shopfloor_demo.camera FILE [--port 0] [--address-file PATH] [--once]``
+
+It can also do what bad cameras do: ask for a password, change its picture's size (``--then``),
+and send rubbish (``--corrupt-from``).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import signal
 import sys
 from pathlib import Path
 
 from shopfloor_demo import encoding
-from shopfloor_demo.gst import GLib, Gst, GstRtspServer
+from shopfloor_demo.gst import GLib, Gst, GstRtsp, GstRtspServer
 
 _HOST = "127.0.0.1"
 _MOUNT = "/stream"
 # Not live, so that the server waits for PLAY and each client sees the first frame; the RTP sink
 # then sends by the pipeline's clock.
 _LAUNCH = (
-    "( appsrc name=source format=time caps=video/x-h264,stream-format=byte-stream,"
-    "alignment=au,framerate={fps}/1 ! h264parse config-interval=-1 "
-    "! rtph264pay name=pay0 pt=96 )"
+    "( appsrc name=source format=time caps=video/x-{codec},stream-format=byte-stream,"
+    "alignment=au,framerate={fps}/1 ! {codec}parse config-interval=-1 "
+    "! rtp{codec}pay name=pay0 pt=96 )"
 )
+_REALM_ROLE = "viewer"
+_PICTURES_AT = 16
+"""Bytes of an access unit left whole when it is corrupted, so that it still looks like one."""
 _LAST_CLIENTS_S = 5
 
 
@@ -49,11 +56,30 @@ class _Feeder:
 class Camera:
     """A server with one mount; with ``once`` it ends after a client saw the whole file."""
 
-    def __init__(self, units: list[bytes], *, fps: int, once: bool, loop: GLib.MainLoop) -> None:
+    def __init__(
+        self,
+        units: list[bytes],
+        *,
+        fps: int,
+        once: bool,
+        loop: GLib.MainLoop,
+        codec: encoding.Codec = "h264",
+    ) -> None:
         self._units, self._fps, self._once, self._loop = units, fps, once, loop
+        self._codec, self._role = codec, ""
         self._clients, self._is_complete = 0, False
         self._server = GstRtspServer.RTSPServer()
         self._server.set_address(_HOST)
+
+    def ask_for(self, user: str, password: str) -> None:
+        """Let in only who says this user and password; call it before ``serve``."""
+        token = GstRtspServer.RTSPToken()
+        token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, _REALM_ROLE)
+        auth = GstRtspServer.RTSPAuth()
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+        auth.add_digest(user, password, token)
+        self._server.set_auth(auth)
+        self._role = _REALM_ROLE
 
     def serve(self, port: int) -> str:
         """Listen and return the address.
@@ -62,9 +88,14 @@ class Camera:
             OSError: the port is taken.
         """
         factory = GstRtspServer.RTSPMediaFactory()
-        factory.set_launch(_LAUNCH.format(fps=self._fps))
+        factory.set_launch(_LAUNCH.format(fps=self._fps, codec=self._codec))
         factory.set_shared(False)
         factory.connect("media-configure", self._on_client)
+        if self._role:
+            permissions = GstRtspServer.RTSPPermissions()
+            for right in ("media.factory.access", "media.factory.construct"):
+                permissions.add_permission_for_role(self._role, right, True)  # noqa: FBT003
+            factory.set_permissions(permissions)
         self._server.set_service(str(port))
         self._server.get_mount_points().add_factory(_MOUNT, factory)
         if not self._server.attach(None):
@@ -114,8 +145,12 @@ def main(argv: list[str] | None = None) -> int:
     loop = GLib.MainLoop()
     for number in (signal.SIGTERM, signal.SIGINT):
         GLib.unix_signal_add(GLib.PRIORITY_HIGH, number, loop.quit)
-    units = encoding.access_units(arguments.file)
-    camera = Camera(units, fps=arguments.fps, once=arguments.once, loop=loop)
+    codec = arguments.codec
+    units = [unit for file in _played(arguments) for unit in encoding.access_units(file, codec)]
+    units = _corrupted(units, arguments.corrupt_from)
+    camera = Camera(units, fps=arguments.fps, once=arguments.once, loop=loop, codec=codec)
+    if arguments.user is not None:
+        camera.ask_for(arguments.user, arguments.password or "")
     address = camera.serve(arguments.port)
     print(f"{address} plays {len(units)} frames of {arguments.file}", flush=True)
     if arguments.address_file is not None:
@@ -131,7 +166,29 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--address-file", type=Path, help="where to write the rtsp:// address")
     parser.add_argument("--fps", type=int, default=encoding.FPS)
     parser.add_argument("--once", action="store_true", help="end after one pass")
+    parser.add_argument("--codec", choices=("h264", "h265"), default="h264", help="of the files")
+    parser.add_argument("--then", type=Path, metavar="FILE", help="play this one after the first")
+    parser.add_argument(
+        "--corrupt-from", type=int, metavar="N", help="send rubbish for pictures from the Nth on"
+    )
+    parser.add_argument("--user", help="ask for this user, and for --password")
+    parser.add_argument("--password")
     return parser.parse_args(argv)
+
+
+def _played(arguments: argparse.Namespace) -> list[Path]:
+    return [arguments.file] if arguments.then is None else [arguments.file, arguments.then]
+
+
+def _corrupted(units: list[bytes], first: int | None) -> list[bytes]:
+    if first is None:
+        return units
+    rubbish = random.Random(0)
+    broken = [
+        unit[:_PICTURES_AT] + rubbish.randbytes(max(0, len(unit) - _PICTURES_AT))
+        for unit in units[first:]
+    ]
+    return units[:first] + broken
 
 
 def _announce(path: Path, address: str) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from shopfloor_demo.errors import ConversionError
 from shopfloor_demo.gst import Gst
 
+Codec = Literal["h264", "h265"]
 FPS = 10
 QUANTIZER = 23
 """x264's own default rate factor: about 1 Mbit/s for this clip, what camera makers advise for
@@ -24,8 +26,8 @@ _ENCODE = (
     "! appsink name=sink sync=false max-buffers=16"
 )
 _PARSE = (
-    "filesrc name=source ! parsebin ! h264parse config-interval=-1 "
-    "! video/x-h264,stream-format=byte-stream,alignment=au "
+    "filesrc name=source ! parsebin ! {codec}parse config-interval=-1 "
+    "! video/x-{codec},stream-format=byte-stream,alignment=au "
     "! appsink name=sink sync=false max-buffers=16"
 )
 _DECODE = (
@@ -56,9 +58,9 @@ def encode(source: Path, target: Path, *, progress: Callable[[int], None]) -> in
     return frames
 
 
-def access_units(path: Path) -> list[bytes]:
-    """Return the file's frames as H.264 access units, each in byte-stream form."""
-    return list(_samples(_PARSE, path))
+def access_units(path: Path, codec: Codec = "h264") -> list[bytes]:
+    """Return the file's frames as access units, each in byte-stream form."""
+    return list(_samples(_PARSE.format(codec=codec), path))
 
 
 def count_decoded(path: Path) -> int:

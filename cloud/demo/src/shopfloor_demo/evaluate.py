@@ -16,8 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from shopfloor_contracts.site import CameraSpec, LineSpec, ModelSpec, SiteFile
+from shopfloor_demo import zones
 from shopfloor_demo.clips import find_vtest
 from shopfloor_demo.errors import DemoError, OperatorError
+from shopfloor_demo.replay import replay
 from shopfloor_demo.settings import REPOSITORY, read_settings
 from shopfloor_demo.stack import fetch_model
 from shopfloor_demo.truth import Score, boxes_file, crossings_from_boxes, kept_crossings, score
@@ -91,6 +93,7 @@ def evaluate(bundle: str, reader: str) -> dict[str, object]:
     counted = count(clip, lines, ModelSpec(bundle=bundle), reader)
     manifest = find_manifest(bundle)
     return {
+        "zones": zone_errors(clip, bundle, boxes) if boxes is not None else [],
         "lines": [_row(score(line.name, truth, counted.crossings)) for line in lines],
         "detector": {"name": manifest.name, "digest": manifest.builds[0].sha256},
         "frames": counted.frames,
@@ -98,6 +101,17 @@ def evaluate(bundle: str, reader: str) -> dict[str, object]:
         "truth_from": "MOT15 PETS09-S2L1" if boxes is not None else "kept crossings of one line",
         "reader": reader,
     }
+
+
+def zone_errors(clip: Path, bundle: str, boxes: Path) -> list[dict[str, object]]:
+    """Return each zone's errors over the whole clip, and over the part held out."""
+    truth = list(zones.annotated(boxes))
+    found = list(zones.tracked(replay(clip, bundle, ("person",))))
+    return [
+        {"from_frame": first, **zones.compare(name, truth[first:], found[first:])}
+        for name in zones.ZONES
+        for first in (0, zones.HELD_OUT_FROM)
+    ]
 
 
 def main() -> int:
@@ -139,6 +153,25 @@ def _show(result: dict[str, object], out: Path) -> None:
     assert isinstance(lines, list)  # noqa: S101 — made above
     for line in lines:
         table.add_row(*(str(value) for value in line.values()))
+    Console().print(table)
+    _show_zones(result["zones"])
+
+
+def _show_zones(rows: object) -> None:
+    assert isinstance(rows, list)  # noqa: S101 — made above
+    table = Table(title="Zones: error of mean people, visits, error of mean dwell, Little's λW/L")
+    for column in ("zone", "from frame", "people", "visits", "counted", "dwell", "λW/L"):
+        table.add_column(column, justify="left" if column == "zone" else "right")
+    for row in rows:
+        table.add_row(
+            row["zone"],
+            str(row["from_frame"]),
+            f"{row['people_error']:+.1%}",
+            str(row["visits_truth"]),
+            str(row["visits_counted"]),
+            f"{row['dwell_mean_error']:+.1%}",
+            str(row["little_ratio"]),
+        )
     Console().print(table)
 
 

@@ -27,6 +27,21 @@ def inside(points: Points, polygon: NDArray[np.floating]) -> NDArray[np.bool_]:
     return result
 
 
+def distances(points: Points, polygon: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return how far each of ``(N, 2)`` points is from the border of the ``(K, 2)`` polygon.
+
+    Both in the same units, in which the result is too.
+    """
+    points = np.asarray(points, np.float64).reshape(-1, 2)
+    along = np.roll(polygon, -1, axis=0) - polygon
+    offset = points[:, None, :] - polygon[None, :, :]
+    length = np.maximum((along**2).sum(axis=1), 1e-18)
+    share = np.clip((offset * along).sum(axis=2) / length, 0.0, 1.0)
+    away = offset - share[..., None] * along
+    result: NDArray[np.float64] = np.sqrt((away**2).sum(axis=2)).min(axis=1)
+    return result
+
+
 class ZoneCounter:
     """Head count of one zone of one camera."""
 

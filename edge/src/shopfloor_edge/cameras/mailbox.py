@@ -49,6 +49,11 @@ class Mailbox:
                 self._frame = frame
         self._bell.ring()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a frame is there to be taken."""
+        return self._frame is not None
+
     def take(self) -> Frame | None:
         """Return the waiting frame, if any."""
         with self._changed:

@@ -10,6 +10,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shopfloor_edge.errors import SourceUnusableError
+
+MAX_PIXELS = 4096 * 3072
+"""12.6 megapixels, a 12-megapixel fisheye camera. Software decoding costs about 4 ms of a core per
+megapixel: what is larger starves the other cameras, and shows no more people."""
+
 Plane = NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]
 """I420: Y ``(H, W)``, U and V ``(ceil(H/2), ceil(W/2))``, limited range."""
@@ -28,6 +34,31 @@ class Frame:
     planes: Callable[[], AbstractContextManager[Planes]]
 
 
+def check_size(width: int, height: int) -> None:
+    """Refuse a picture that is too large to be worth its decoding.
+
+    Raises:
+        SourceUnusableError: it is larger than ``MAX_PIXELS``.
+    """
+    if width * height > MAX_PIXELS:
+        raise SourceUnusableError(
+            f"picture is {width} x {height} ({width * height / 1e6:.1f} megapixels), at most "
+            f"{MAX_PIXELS / 1e6:.1f} are read: use the camera's smaller stream"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What a source knows about itself beside its frames."""
+
+    decoder: str = ""
+    """Name of the decoder, empty until it is known."""
+    fallback: str = ""
+    """Why a slower decoder than the platform's is used; empty when none is."""
+    time_jumps: int = 0
+    """Times of a file that did not go forward, and were mended."""
+
+
 class FrameSource(Protocol):
     """An opened camera or file. Used by one thread; raises the ``SourceError`` family."""
 
@@ -39,6 +70,11 @@ class FrameSource(Protocol):
     @property
     def video_bytes(self) -> int:
         """Compressed bytes received since the source was opened."""
+        ...
+
+    @property
+    def facts(self) -> SourceFacts:
+        """What is known by now."""
         ...
 
     def read(self, timeout_s: float) -> Frame | None:

@@ -6,14 +6,22 @@ import contextlib
 import time
 from collections.abc import Iterator
 from functools import partial
+from urllib.parse import quote
 
 import av
 import numpy as np
 from av.video.plane import VideoPlane
 
-from shopfloor_edge.cameras.ports import Frame, Plane, Planes
-from shopfloor_edge.cameras.uris import Medium, file_of, medium_of, redact
-from shopfloor_edge.errors import SourceEndedError, SourceLostError, SourceUnusableError
+from shopfloor_edge.cameras.address import CameraAddress
+from shopfloor_edge.cameras.ports import Frame, Plane, Planes, SourceFacts, check_size
+from shopfloor_edge.cameras.timeline import Timeline
+from shopfloor_edge.cameras.uris import Medium, file_of
+from shopfloor_edge.errors import (
+    SourceEndedError,
+    SourceLostError,
+    SourceRefusedError,
+    SourceUnusableError,
+)
 
 _OPEN_TIMEOUT_S = 10.0
 _READ_TIMEOUT_S = 3.0
@@ -22,24 +30,28 @@ _READ_TIMEOUT_S = 3.0
 class PyAvSource:
     """One container, decoded in the calling thread; a live stream is decoded whole."""
 
-    def __init__(self, uri: str) -> None:
-        self._name = redact(uri)
-        medium = medium_of(uri)
-        self.live = medium is not Medium.FILE
+    def __init__(self, address: CameraAddress) -> None:
+        self._name = address.name
+        self.live = address.medium is not Medium.FILE
         self.video_bytes = 0
         self._number = 0
-        options = {"rtsp_transport": "tcp"} if medium is Medium.RTSP else {}
-        location = uri if self.live else str(file_of(uri))
+        self._timeline = Timeline()
+        rtsp = address.medium is Medium.RTSP
+        options: dict[str, str] = {"rtsp_transport": address.transport} if rtsp else {}
+        location = _location(address)
         try:
             self._container = av.open(
                 location, options=options, timeout=(_OPEN_TIMEOUT_S, _READ_TIMEOUT_S)
             )
             self._stream = self._container.streams.video[0]
+        except av.error.HTTPUnauthorizedError as e:
+            raise SourceRefusedError(f"{self._name}: user or password refused") from e
         except IndexError as e:
             raise SourceUnusableError(f"{self._name}: no video in it") from e
         except (av.error.FFmpegError, OSError, ValueError) as e:
             lost = SourceLostError if self.live else SourceUnusableError
-            raise lost(f"{self._name}: {getattr(e, 'strerror', None) or e}") from e
+            reason = address.scrub(str(getattr(e, "strerror", None) or e))
+            raise lost(f"{self._name}: {reason}") from e
         self._stream.thread_count = 1
         self._frames = self._decode()
 
@@ -52,12 +64,18 @@ class PyAvSource:
         except (av.error.FFmpegError, OSError) as e:
             lost = SourceLostError if self.live else SourceUnusableError
             raise lost(f"{self._name}: {getattr(e, 'strerror', None) or e}") from e
-        at_s = time.monotonic() if self.live else float(picture.time or 0.0)
+        check_size(picture.width, picture.height)
+        at_s = time.monotonic() if self.live else self._timeline.at(picture.time)
         frame = Frame(
             self._number, at_s, (picture.width, picture.height), partial(_planes, picture)
         )
         self._number += 1
         return frame
+
+    @property
+    def facts(self) -> SourceFacts:
+        """See ``FrameSource``."""
+        return SourceFacts(decoder=self._stream.codec_context.name, time_jumps=self._timeline.jumps)
 
     def close(self) -> None:
         """Close the container."""
@@ -67,6 +85,16 @@ class PyAvSource:
         for packet in self._container.demux(self._stream):
             self.video_bytes += packet.size
             yield from packet.decode()
+
+
+def _location(address: CameraAddress) -> str:
+    if address.medium is Medium.FILE:
+        return str(file_of(address.uri))
+    if not address.username:
+        return address.uri
+    log_in = f"{quote(address.username, safe='')}:{quote(address.password, safe='')}"
+    scheme, _, rest = address.uri.partition("://")
+    return f"{scheme}://{log_in}@{rest}"
 
 
 @contextlib.contextmanager

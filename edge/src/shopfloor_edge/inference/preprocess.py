@@ -43,11 +43,11 @@ class _Layout:
     """Width and height of the frame inside the input, even because I420 needs it."""
     placement: Placement
     image: NDArray[np.uint8]
+    part: NDArray[np.uint8]
+    """The frame's place in ``image``; OpenCV writes straight into it."""
     i420: NDArray[np.uint8]
-
-    def paste(self, small: NDArray[np.uint8] | cv2.typing.MatLike) -> None:
-        top, left = self.placement.top_px, self.placement.left_px
-        self.image[top : top + small.shape[0], left : left + small.shape[1]] = small
+    planes: Planes
+    """Views of ``i420``."""
 
 
 class Letterbox:
@@ -60,25 +60,19 @@ class Letterbox:
 
     def from_i420(self, planes: Planes) -> tuple[NDArray[np.uint8], Placement]:
         """Return the input image and the frame's place in it; valid until the next call."""
-        y, u, v = planes
-        layout = self._for_size(y.shape[1], y.shape[0])
-        width, height = layout.inner
-        half_w, half_h = width // 2, height // 2
-        flat = layout.i420.reshape(-1)
-        luma, chroma = width * height, half_w * half_h
-        cv2.resize(y, (width, height), dst=flat[:luma].reshape(height, width))
-        cv2.resize(u, (half_w, half_h), dst=flat[luma : luma + chroma].reshape(half_h, half_w))
-        cv2.resize(v, (half_w, half_h), dst=flat[luma + chroma :].reshape(half_h, half_w))
+        layout = self._for_size(planes[0].shape[1], planes[0].shape[0])
+        for plane, small in zip(planes, layout.planes, strict=True):
+            cv2.resize(plane, (small.shape[1], small.shape[0]), dst=small)
         code = cv2.COLOR_YUV2BGR_I420 if self._spec.colour == "bgr" else cv2.COLOR_YUV2RGB_I420
-        layout.paste(cv2.cvtColor(layout.i420, code))
+        cv2.cvtColor(layout.i420, code, dst=layout.part)
         return layout.image, layout.placement
 
     def from_bgr(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Placement]:
         """Do the same for a still picture, ``(H, W, 3)`` BGR."""
         layout = self._for_size(image.shape[1], image.shape[0])
-        small = cv2.resize(image, layout.inner)
-        swap = self._spec.colour == "rgb"
-        layout.paste(cv2.cvtColor(small, cv2.COLOR_BGR2RGB) if swap else small)
+        cv2.resize(image, layout.inner, dst=layout.part)
+        if self._spec.colour == "rgb":
+            cv2.cvtColor(layout.part, cv2.COLOR_BGR2RGB, dst=layout.part)
         return layout.image, layout.placement
 
     def _for_size(self, width: int, height: int) -> _Layout:
@@ -93,11 +87,26 @@ def _lay_out(spec: Preprocess, width: int, height: int) -> _Layout:
     centred = spec.letterbox == "centre"
     left = (spec.width_px - inner[0]) // 2 if centred else 0
     top = (spec.height_px - inner[1]) // 2 if centred else 0
+    image = np.full((spec.height_px, spec.width_px, 3), spec.pad, np.uint8)
+    i420 = np.empty((inner[1] * 3 // 2, inner[0]), np.uint8)
     return _Layout(
         inner,
         Placement(inner[0] / width, inner[1] / height, left, top),
-        np.full((spec.height_px, spec.width_px, 3), spec.pad, np.uint8),
-        np.empty((inner[1] * 3 // 2, inner[0]), np.uint8),
+        image,
+        image[top : top + inner[1], left : left + inner[0]],
+        i420,
+        _planes_of(i420, inner),
+    )
+
+
+def _planes_of(i420: NDArray[np.uint8], size: tuple[int, int]) -> Planes:
+    width, height = size
+    flat, luma = i420.reshape(-1), width * height
+    half = (height // 2, width // 2)
+    return (
+        flat[:luma].reshape(height, width),
+        flat[luma : luma + luma // 4].reshape(half),
+        flat[luma + luma // 4 :].reshape(half),
     )
 
 

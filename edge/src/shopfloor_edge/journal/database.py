@@ -31,6 +31,21 @@ CREATE TABLE IF NOT EXISTS outbox (
 CREATE INDEX IF NOT EXISTS outbox_by_priority ON outbox (priority, seq);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS cameras (camera TEXT PRIMARY KEY, state TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS ledger (
+    source TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    model_digest TEXT NOT NULL,
+    backend TEXT NOT NULL,
+    precision TEXT NOT NULL,
+    zone_version TEXT NOT NULL,
+    windows INTEGER NOT NULL,
+    frames INTEGER NOT NULL,
+    window_s REAL NOT NULL,
+    covered_s REAL NOT NULL,
+    first_at REAL NOT NULL,
+    last_at REAL NOT NULL,
+    PRIMARY KEY (source, kind, model_digest, backend, precision, zone_version)
+) WITHOUT ROWID;
 INSERT OR IGNORE INTO counters VALUES ('outbox_rows', 0), ('outbox_bytes', 0);
 CREATE TRIGGER IF NOT EXISTS outbox_in AFTER INSERT ON outbox BEGIN
     UPDATE counters SET value = value + 1 WHERE name = 'outbox_rows';

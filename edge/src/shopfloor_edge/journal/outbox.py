@@ -25,12 +25,23 @@ from shopfloor_contracts.events import (
     encode,
     kind_of,
 )
+from shopfloor_contracts.windows import Window
+from shopfloor_edge.journal import ledger
 from shopfloor_edge.journal.database import add, connect, transaction
 
 log = logging.getLogger(__name__)
 
-PRIORITY = {Kind.TRAFFIC: 2, Kind.OCCUPANCY: 1}
-"""Higher is kept longer. What people paid for is traffic."""
+PRIORITY = {
+    Kind.ALERT: 3,
+    Kind.TRAFFIC: 2,
+    Kind.OCCUPANCY: 1,
+    Kind.DWELL: 1,
+    Kind.QUEUE: 1,
+    Kind.SHELF: 1,
+    Kind.HEAT: 0,
+}
+"""Higher is kept longer. Alerts are few and say what to do; what people paid for is traffic; heat
+is the largest and the least missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,7 @@ class Outbox:
                 self._insert(number, draft)
             self._connection.execute("UPDATE stream SET next_seq = ?", (seq + len(drafts),))
             add(self._connection, "events_committed", len(drafts))
+            ledger.trim(self._connection)
             return self._trim()
 
     def waiting(self, after: int, limit: int) -> list[Waiting]:
@@ -144,6 +156,8 @@ class Outbox:
             "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)",
             (seq, kind, PRIORITY[kind], len(payload), payload),
         )
+        if isinstance(draft.data, Window):
+            ledger.enter(self._connection, kind, draft.source, draft.data)
 
     def _discard(self, seq: int) -> None:
         log.error("event in the outbox is not understood, dropped", extra={"seq": seq})

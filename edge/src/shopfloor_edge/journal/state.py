@@ -32,6 +32,10 @@ class CameraRow:
     first_count_at: float | None
     """When the first person crossed a line."""
     updated_at: float
+    gated: int = 0
+    """Frames watched without inference, because nothing moved."""
+    load_ratio: float = 1.0
+    """Share of due frames of all cameras that is looked at."""
 
 
 @dataclass(frozen=True, slots=True)

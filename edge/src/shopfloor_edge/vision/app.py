@@ -10,29 +10,33 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 from shopfloor_contracts.bundles import Manifest
 from shopfloor_contracts.events import CameraStatus
 from shopfloor_contracts.site import CameraSpec, SiteFile
 from shopfloor_edge.analytics.lines import Crossing
-from shopfloor_edge.cameras.choose import open_source
+from shopfloor_edge.cameras.arenas import limit_arenas
+from shopfloor_edge.cameras.choose import CameraOpener
 from shopfloor_edge.cameras.mailbox import Bell
 from shopfloor_edge.cameras.supervisor import CameraSupervisor
 from shopfloor_edge.cameras.uris import Medium, medium_of
 from shopfloor_edge.errors import BundleError
-from shopfloor_edge.inference.onnx import OnnxBackend
-from shopfloor_edge.inference.zoo import find_manifest, resolve
+from shopfloor_edge.inference.choose import Chosen, choose
+from shopfloor_edge.inference.zoo import find_manifest
+from shopfloor_edge.vision.clips import ClipRing, ClipStore, ClipWriter
+from shopfloor_edge.vision.clock import Clock
 from shopfloor_edge.vision.evidence import SceneRecorder
+from shopfloor_edge.vision.figures import wanted_classes
 from shopfloor_edge.vision.loop import InferenceLoop, OnCrossing, Station
+from shopfloor_edge.vision.metrics import VisionMetrics
 from shopfloor_edge.vision.recorder import Recorder
 from shopfloor_edge.vision.watch import CameraWatch
 
 log = logging.getLogger(__name__)
 
-COUNTED_CLASSES = ("person",)
-TARGET = "onnx-fp32"
+EVIDENCE_FOLDER = "evidence"
+SHOWN_CLASSES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,64 +56,110 @@ def run_vision(site: SiteFile, state: Path, outputs: Outputs) -> int:
         The exit code: 2 when every camera is a file that cannot be read.
 
     Raises:
-        OperatorError: the model cannot be used.
+        OperatorError: the model cannot be used, or the port for metrics is taken.
         JournalError: the state folder cannot be written at the start.
     """
+    limit_arenas()
     manifest = find_manifest(site.model.bundle)
-    backend, digest = _load(site, manifest)
+    chosen = choose(manifest, site.model, wanted=_wanted(site, manifest))
+    manifest = manifest.model_copy(update={"preprocess": chosen.preprocess})
     recorder = Recorder(
         state,
         max_rows=site.outbox.max_rows,
         max_bytes=site.outbox.max_bytes,
         clock=time.monotonic,
     )
-    bell, scene = Bell(), SceneRecorder(site.cameras[0]) if outputs.scene else None
+    # A box around what moves leaves who stands still unmasked: no picture without a model.
+    wants_scene = outputs.scene is not None and chosen.sees_still_people
+    bell, scene = Bell(), SceneRecorder(site.cameras[0]) if wants_scene else None
+    clips = _clip_writer(site, state)
     stations = [
-        _station(site, spec, manifest, digest, bell, scene if number == 0 else None)
+        _station(site, spec, manifest, chosen, bell, Keepers(scene if number == 0 else None, clips))
         for number, spec in enumerate(site.cameras)
     ]
     stop = _stop_on_signals(bell)
     started_s = time.monotonic()
     log.info("vision started", extra={"cameras": len(stations), "model": manifest.name})
-    loop = InferenceLoop(site, stations, backend=backend, recorder=recorder, bell=bell)
-    with _crossing_log(outputs.crossings) as on_crossing:
+    metrics = VisionMetrics([spec.name for spec in site.cameras])
+    metrics.runs_on(chosen.name, chosen.precision, degraded=bool(chosen.degraded))
+    loop = InferenceLoop(
+        site,
+        stations,
+        backend=chosen.for_camera(),
+        recorder=recorder,
+        bell=bell,
+        metrics=metrics,
+    )
+    with _served(metrics, site.metrics.port), _crossing_log(outputs.crossings) as on_crossing:
         loop.run(stop, on_crossing)
+    if clips is not None:
+        clips.close()
     lost = recorder.close()
-    _write_outputs(outputs, stations, scene, recorder.committed, time.monotonic() - started_s)
+    _write_outputs(
+        outputs, stations, scene, chosen, recorder.committed, time.monotonic() - started_s
+    )
     log.info("vision stopped", extra={"events": recorder.committed, "lost": lost})
     return _exit_code(stations) or (1 if lost else 0)
 
 
-def _load(site: SiteFile, manifest: Manifest) -> tuple[OnnxBackend, str]:
-    missing = [name for name in COUNTED_CLASSES if name not in manifest.classes]
-    if missing:
-        raise BundleError(f"bundle {manifest.name} does not know the class {missing[0]!r}")
-    build = manifest.build_for(TARGET)
-    if build is None:
-        raise BundleError(f"bundle {manifest.name} has no build for {TARGET}")
-    if site.model.sha256 is not None:
-        build = build.model_copy(update={"sha256": site.model.sha256})
-    path = resolve(build, download=False)
-    backend = OnnxBackend(manifest, path, wanted=COUNTED_CLASSES, threads=site.model.threads)
-    backend.warmup()
-    return backend, build.sha256
+@dataclass(frozen=True, slots=True)
+class Keepers:
+    """Who keeps masked pictures of a camera, each optional."""
+
+    scene: SceneRecorder | None
+    clips: ClipWriter | None
+
+
+def _wanted(site: SiteFile, manifest: Manifest) -> tuple[str, ...]:
+    """Return the classes that the cameras need, people first.
+
+    Raises:
+        BundleError: the bundle does not know the product of a slot; says which.
+    """
+    for spec in site.cameras:
+        for slot in spec.slots:
+            if slot.expects not in manifest.classes:
+                raise BundleError(
+                    f"camera {spec.name!r}, slot {slot.name!r} expects {slot.expects!r}, which "
+                    f"bundle {manifest.name} does not know; it knows "
+                    f"{', '.join(manifest.classes[:SHOWN_CLASSES])}"
+                    f"{', …' if len(manifest.classes) > SHOWN_CLASSES else ''}"
+                )
+    wanted = [name for spec in site.cameras for name in wanted_classes(spec)]
+    return tuple(dict.fromkeys(["person", *wanted]))
+
+
+def _clip_writer(site: SiteFile, state: Path) -> ClipWriter | None:
+    if not site.evidence.enabled:
+        return None
+    store = ClipStore(state / EVIDENCE_FOLDER, site.evidence, clock=time.time)
+    writer = ClipWriter(store)
+    writer.start()
+    return writer
 
 
 def _station(
     site: SiteFile,
     spec: CameraSpec,
     manifest: Manifest,
-    digest: str,
+    chosen: Chosen,
     bell: Bell,
-    scene: SceneRecorder | None,
+    keepers: Keepers,
 ) -> Station:
     is_file = medium_of(spec.uri) in (Medium.FILE, Medium.UNKNOWN)
+    # A background is learnt in its own time, from every frame; a recording has no lens to cover.
+    spec = spec.model_copy(
+        update={
+            "motion_gate": spec.motion_gate and chosen.shared is not None,
+            "picture_check": spec.picture_check and not is_file,
+        }
+    )
     # A live frame's time is the monotonic clock's, a file's counts from its start.
-    epoch_s = time.time() - (0.0 if is_file else time.monotonic())
+    epoch_s = time.time() if is_file else Clock().offset_s()
     return Station(
         CameraSupervisor(
             spec.name,
-            partial(open_source, spec.uri, spec.reader),
+            CameraOpener(spec),
             is_file=is_file,
             fps=spec.fps,
             bell=bell,
@@ -117,11 +167,15 @@ def _station(
         CameraWatch(
             spec,
             manifest,
-            model_digest=digest,
+            model_digest=chosen.model_digest,
             window_s=site.window_s,
             epoch_s=epoch_s,
-            scene=scene,
+            scene=keepers.scene,
+            chosen=chosen,
+            rules=site.rules,
+            clips=ClipRing(site.evidence, keepers.clips.put) if keepers.clips else None,
         ),
+        chosen.for_camera(),
     )
 
 
@@ -135,6 +189,20 @@ def _stop_on_signals(bell: Bell) -> threading.Event:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     return stop
+
+
+@contextmanager
+def _served(metrics: VisionMetrics, port: int) -> Iterator[None]:
+    """Answer scrapes meanwhile; port 0 is off."""
+    if port == 0:
+        yield
+        return
+    server = metrics.serve(port)
+    log.info("metrics served", extra={"port": server.port})
+    try:
+        yield
+    finally:
+        server.close()
 
 
 @contextmanager
@@ -164,6 +232,7 @@ def _write_outputs(
     outputs: Outputs,
     stations: list[Station],
     scene: SceneRecorder | None,
+    chosen: Chosen,
     committed: int,
     duration_s: float,
 ) -> None:
@@ -171,11 +240,15 @@ def _write_outputs(
     if outputs.report is not None:
         report = {
             "frames": sum(total.frames for total in totals),
+            "gated": sum(total.gated for total in totals),
             "duration_s": round(duration_s, 3),
             "crossings_in": sum(total.crossings_in for total in totals),
             "crossings_out": sum(total.crossings_out for total in totals),
             "video_bytes": sum(s.supervisor.report.video_bytes for s in stations),
             "events_committed": committed,
+            "backend": chosen.name,
+            "precision": chosen.precision,
+            "degraded": chosen.degraded,
             "cpu_s": round(time.process_time(), 3),
         }
         outputs.report.write_text(json.dumps(report, indent=2) + "\n")

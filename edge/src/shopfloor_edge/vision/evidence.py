@@ -24,24 +24,40 @@ TRAIL_POINTS = 400
 Picture = NDArray[np.uint8]
 
 
+def picture_of(planes: Planes) -> Picture:
+    """Return a frame as BGR ``(H, W, 3)``; an odd last row or column is left out."""
+    y, u, v = planes
+    height, width = y.shape[0] // 2 * 2, y.shape[1] // 2 * 2
+    chroma = [plane[: height // 2, : width // 2].reshape(-1) for plane in (u, v)]
+    flat = np.concatenate([y[:height, :width].reshape(-1), *chroma])
+    picture = cv2.cvtColor(flat.reshape(height * 3 // 2, width), cv2.COLOR_YUV2BGR_I420)
+    return np.asarray(picture, np.uint8)
+
+
 def pixelate(picture: Picture, boxes: NDArray[np.floating]) -> None:
     """Make the boxes (``(N, 4)`` xyxy in pixels, widened a little) coarse, in place.
 
-    Without any box the whole picture becomes coarse.
+    Without any box inside the picture, or with one that is no number, all of it becomes coarse.
     """
     height, width = picture.shape[:2]
-    if len(boxes) == 0:
-        boxes = np.array([[0, 0, width, height]], float)
-    for x1, y1, x2, y2 in boxes:
-        margin_x, margin_y = (x2 - x1) * MARGIN_RATIO, (y2 - y1) * MARGIN_RATIO
-        left, top = max(0, int(x1 - margin_x)), max(0, int(y1 - margin_y))
-        right, bottom = min(width, int(x2 + margin_x) + 1), min(height, int(y2 + margin_y) + 1)
-        if right <= left or bottom <= top:
-            continue
+    parts = _parts(boxes, width, height) if np.isfinite(boxes).all() else []
+    for left, top, right, bottom in parts or [(0, 0, width, height)]:
         part = picture[top:bottom, left:right]
         rows = max(1, round(BLOCKS * (bottom - top) / (right - left)))
         small = cv2.resize(part, (BLOCKS, rows), interpolation=cv2.INTER_AREA)
         part[:] = cv2.resize(small, (right - left, bottom - top), interpolation=cv2.INTER_NEAREST)
+
+
+def _parts(boxes: NDArray[np.floating], width: int, height: int) -> list[tuple[int, int, int, int]]:
+    """Return the widened boxes as far as they lie in the picture."""
+    parts = []
+    for x1, y1, x2, y2 in np.asarray(boxes, float).clip(-1e6, 1e6):
+        margin_x, margin_y = (x2 - x1) * MARGIN_RATIO, (y2 - y1) * MARGIN_RATIO
+        left, top = max(0, int(x1 - margin_x)), max(0, int(y1 - margin_y))
+        right, bottom = min(width, int(x2 + margin_x) + 1), min(height, int(y2 + margin_y) + 1)
+        if right > left and bottom > top:
+            parts.append((left, top, right, bottom))
+    return parts
 
 
 class SceneRecorder:
@@ -58,12 +74,7 @@ class SceneRecorder:
         """Keep the frame, masked, if it shows at least as many people as the one before."""
         if len(boxes) < max(1, self._people) or at_s - self._kept_at_s < KEEP_EVERY_S:
             return
-        y, u, v = planes
-        height, width = y.shape[0] // 2 * 2, y.shape[1] // 2 * 2
-        chroma = [plane[: height // 2, : width // 2].reshape(-1) for plane in (u, v)]
-        flat = np.concatenate([y[:height, :width].reshape(-1), *chroma])
-        picture = cv2.cvtColor(flat.reshape(height * 3 // 2, width), cv2.COLOR_YUV2BGR_I420)
-        self._picture = np.asarray(picture, np.uint8)
+        self._picture = picture_of(planes)
         pixelate(self._picture, boxes)
         self._people, self._kept_at_s = len(boxes), at_s
 

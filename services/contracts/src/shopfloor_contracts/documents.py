@@ -16,11 +16,16 @@ from shopfloor_contracts.bundles import Zoo
 from shopfloor_contracts.events import (
     DURABLE_KINDS,
     EVENT_ADAPTER,
+    AlertEvent,
     BirthEvent,
     DeathEvent,
+    DwellEvent,
     HeartbeatEvent,
+    HeatEvent,
     Kind,
     OccupancyEvent,
+    QueueEvent,
+    ShelfEvent,
     TrafficEvent,
 )
 from shopfloor_contracts.site import SiteFile
@@ -30,6 +35,11 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _EVENTS = {
     Kind.TRAFFIC: TrafficEvent,
     Kind.OCCUPANCY: OccupancyEvent,
+    Kind.DWELL: DwellEvent,
+    Kind.QUEUE: QueueEvent,
+    Kind.HEAT: HeatEvent,
+    Kind.SHELF: ShelfEvent,
+    Kind.ALERT: AlertEvent,
     Kind.BIRTH: BirthEvent,
     Kind.DEATH: DeathEvent,
     Kind.HEARTBEAT: HeartbeatEvent,

@@ -8,31 +8,29 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
-    AwareDatetime,
     Field,
-    PlainSerializer,
     TypeAdapter,
     ValidationError,
     model_validator,
 )
 
+from shopfloor_contracts.aggregates import DwellData, HeatData, QueueData, ShelfData
+from shopfloor_contracts.alerts import AlertData
 from shopfloor_contracts.base import (
     SLUG_PATTERN,
     Count,
-    Digest,
-    Ratio,
     Seconds,
     Slug,
     Wire,
     refuse_twins,
 )
 from shopfloor_contracts.errors import EventRejectedError
+from shopfloor_contracts.windows import Instant, ShortText, Window
 
 EVENT_NAMESPACE = uuid.UUID("5b1f6d0e-4d4e-5c0b-9d55-0f1a3f0c7e11")
 MAX_EVENT_BYTES = 128 * 1024
@@ -49,9 +47,24 @@ class Kind(StrEnum):
     BIRTH = "birth"
     DEATH = "death"
     HEARTBEAT = "heartbeat"
+    DWELL = "dwell"
+    QUEUE = "queue"
+    HEAT = "heat"
+    SHELF = "shelf"
+    ALERT = "alert"
 
 
-DURABLE_KINDS = frozenset({Kind.TRAFFIC, Kind.OCCUPANCY})
+DURABLE_KINDS = frozenset(
+    {
+        Kind.TRAFFIC,
+        Kind.OCCUPANCY,
+        Kind.DWELL,
+        Kind.QUEUE,
+        Kind.HEAT,
+        Kind.SHELF,
+        Kind.ALERT,
+    }
+)
 """Kinds that pass through the outbox and are acknowledged; the others describe the moment."""
 
 
@@ -64,35 +77,6 @@ class CameraStatus(StrEnum):
     ABSENT = "absent"
     MISCONFIGURED = "misconfigured"
     ENDED = "ended"
-
-
-def _in_utc(at: datetime) -> datetime:
-    # Python's datetime ends with the year 9999; a window may be added without overflow.
-    if not 1970 <= at.year < 9999:
-        raise ValueError(f"year {at.year} is not in 1970–9998")
-    return at.astimezone(UTC)
-
-
-Instant = Annotated[
-    AwareDatetime,
-    AfterValidator(_in_utc),
-    PlainSerializer(lambda at: at.astimezone(UTC).isoformat().replace("+00:00", "Z")),
-]
-ShortText = Annotated[str, Field(max_length=200)]
-
-
-class Window(Wire):
-    """What every aggregate rests on."""
-
-    window_start: Instant
-    window_s: Annotated[float, Field(gt=0, le=86_400)]
-    coverage_ratio: Ratio
-    """Share of the window in which the camera was really observed."""
-    frames: Count
-    """Frames that were inferred."""
-    model_digest: Digest
-    zone_version: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
-    """Digest of the camera's lines and zones as configured."""
 
 
 class LineCount(Wire):
@@ -221,6 +205,41 @@ class OccupancyEvent(EnvelopeFields):
     data: OccupancyData
 
 
+class DwellEvent(EnvelopeFields):
+    """``shopfloor.dwell.v1``"""
+
+    type: Literal["shopfloor.dwell.v1"] = "shopfloor.dwell.v1"
+    data: DwellData
+
+
+class QueueEvent(EnvelopeFields):
+    """``shopfloor.queue.v1``"""
+
+    type: Literal["shopfloor.queue.v1"] = "shopfloor.queue.v1"
+    data: QueueData
+
+
+class HeatEvent(EnvelopeFields):
+    """``shopfloor.heat.v1``"""
+
+    type: Literal["shopfloor.heat.v1"] = "shopfloor.heat.v1"
+    data: HeatData
+
+
+class ShelfEvent(EnvelopeFields):
+    """``shopfloor.shelf.v1``"""
+
+    type: Literal["shopfloor.shelf.v1"] = "shopfloor.shelf.v1"
+    data: ShelfData
+
+
+class AlertEvent(EnvelopeFields):
+    """``shopfloor.alert.v1``"""
+
+    type: Literal["shopfloor.alert.v1"] = "shopfloor.alert.v1"
+    data: AlertData
+
+
 class BirthEvent(EnvelopeFields):
     """``shopfloor.birth.v1``"""
 
@@ -243,15 +262,40 @@ class HeartbeatEvent(EnvelopeFields):
 
 
 Event = Annotated[
-    TrafficEvent | OccupancyEvent | BirthEvent | DeathEvent | HeartbeatEvent,
+    TrafficEvent
+    | OccupancyEvent
+    | DwellEvent
+    | QueueEvent
+    | HeatEvent
+    | ShelfEvent
+    | AlertEvent
+    | BirthEvent
+    | DeathEvent
+    | HeartbeatEvent,
     Field(discriminator="type"),
 ]
-EventData = TrafficData | OccupancyData | BirthData | DeathData | HeartbeatData
+EventData = (
+    TrafficData
+    | OccupancyData
+    | DwellData
+    | QueueData
+    | HeatData
+    | ShelfData
+    | AlertData
+    | BirthData
+    | DeathData
+    | HeartbeatData
+)
 EVENT_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
 
 _EVENT_OF_DATA: dict[type, Callable[..., Event]] = {
     TrafficData: TrafficEvent,
     OccupancyData: OccupancyEvent,
+    DwellData: DwellEvent,
+    QueueData: QueueEvent,
+    HeatData: HeatEvent,
+    ShelfData: ShelfEvent,
+    AlertData: AlertEvent,
     BirthData: BirthEvent,
     DeathData: DeathEvent,
     HeartbeatData: HeartbeatEvent,
@@ -259,6 +303,11 @@ _EVENT_OF_DATA: dict[type, Callable[..., Event]] = {
 _KIND_OF_DATA: dict[type, Kind] = {
     TrafficData: Kind.TRAFFIC,
     OccupancyData: Kind.OCCUPANCY,
+    DwellData: Kind.DWELL,
+    QueueData: Kind.QUEUE,
+    HeatData: Kind.HEAT,
+    ShelfData: Kind.SHELF,
+    AlertData: Kind.ALERT,
     BirthData: Kind.BIRTH,
     DeathData: Kind.DEATH,
     HeartbeatData: Kind.HEARTBEAT,

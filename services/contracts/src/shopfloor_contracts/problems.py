@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 import typing
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+
+_LOGIN = re.compile(r"//[^/\s]*@")
+"""User and password in a URI: what is wrong is told to logs too."""
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -27,7 +31,7 @@ def _line(problem: Any, model: type[BaseModel]) -> str:
         return f"{where} is missing"
     if problem["type"] == "value_error":
         return f"{where}: {problem['ctx']['error']}"
-    found = repr(problem["input"])
+    found = _LOGIN.sub("//…@", repr(problem["input"]))
     found = found if len(found) <= 60 else found[:57] + "…"
     return f"{where} is {found}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import tomllib
+from collections.abc import Iterable
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from shopfloor_contracts.base import Digest, Operator, Slug, refuse_twins
 from shopfloor_contracts.errors import SiteFileError
+from shopfloor_contracts.polygons import crosses_itself
 from shopfloor_contracts.problems import describe
+from shopfloor_contracts.rules import NEEDS_ANALYTIC, AlertsSpec, Metric, RuleSpec
 
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 Point = tuple[Unit, Unit]
 """x, y as shares of the frame's width and height, from the top left corner."""
+Analytics = tuple[Literal["occupancy", "dwell", "queue"], ...]
 
 
 class LineSpec(Operator):
@@ -39,10 +45,11 @@ class LineSpec(Operator):
 
 
 class ZoneSpec(Operator):
-    """An area, as a polygon of at least three corners."""
+    """An area, as a polygon of at least three corners, and what is computed in it."""
 
     name: Slug
     polygon: Annotated[list[Point], Field(min_length=3, max_length=64)]
+    analytics: Annotated[Analytics, Field(max_length=3)] = ("occupancy",)
 
     @field_validator("polygon")
     @classmethod
@@ -52,7 +59,32 @@ class ZoneSpec(Operator):
         doubled = sum(p[0] * q[1] - q[0] * p[1] for p, q in pairs)
         if abs(doubled) < 2e-4:
             raise ValueError("polygon has no area")
+        if crosses_itself(polygon):
+            raise ValueError("polygon crosses itself: name its corners in order around the area")
         return polygon
+
+    @field_validator("analytics")
+    @classmethod
+    def _analytics_are_unique(cls, analytics: Analytics) -> Analytics:
+        refuse_twins("analytic", analytics)
+        return analytics
+
+
+class SlotSpec(Operator):
+    """A place on a shelf, and what belongs there."""
+
+    name: Slug
+    box: tuple[Unit, Unit, Unit, Unit]
+    """x1, y1, x2, y2: drawn tightly around the product that stands there."""
+    expects: Annotated[str, Field(min_length=1, max_length=60)]
+    """A class of the model."""
+
+    @model_validator(mode="after")
+    def _has_area(self) -> SlotSpec:
+        x1, y1, x2, y2 = self.box
+        if x2 - x1 < 0.01 or y2 - y1 < 0.01:
+            raise ValueError(f"slot {self.name!r} has no area: box is {list(self.box)}")
+        return self
 
 
 class CameraSpec(Operator):
@@ -60,17 +92,33 @@ class CameraSpec(Operator):
 
     name: Slug
     uri: Annotated[str, Field(min_length=1, max_length=2000)]
-    """``rtsp://…``, ``/dev/video0`` or a file."""
+    """``rtsp://…``, ``http://…`` (MJPEG), ``/dev/video0``, ``csi://0``, a file: the main stream."""
+    sub_uri: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+    """The camera's smaller stream: people are found in it, the main one is kept for evidence."""
+    username: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Instead of the one in the URI; for both streams."""
+    password_file: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    """Read at every connection, so that a new password needs no restart."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    """Of RTSP. A packet that UDP loses spoils the picture until the next key frame."""
     fps: Annotated[float, Field(gt=0, le=60)] = 10.0
     """Frames a second to look at. A live camera's others are shed; a file is read whole."""
+    picture_check: bool = True
+    """Count nothing while the lens is covered or out of focus, or the picture frozen or moved."""
+    motion_gate: bool = True
+    """Skip inference while nothing moves. Off: every frame that is due is inferred."""
     reader: Literal["auto", "gstreamer", "pyav"] = "auto"
     lines: Annotated[list[LineSpec], Field(max_length=64)] = Field(default_factory=list)
     zones: Annotated[list[ZoneSpec], Field(max_length=64)] = Field(default_factory=list)
+    slots: Annotated[list[SlotSpec], Field(max_length=64)] = Field(default_factory=list)
+    heat: bool = False
+    """Whether to add up where people stand."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> CameraSpec:
         refuse_twins("line", [line.name for line in self.lines])
         refuse_twins("zone", [zone.name for zone in self.zones])
+        refuse_twins("slot", [slot.name for slot in self.slots])
         return self
 
     @property
@@ -81,8 +129,10 @@ class CameraSpec(Operator):
         """
         drawn = {
             "lines": sorted((line.model_dump() for line in self.lines), key=_name),
-            "zones": sorted((zone.model_dump() for zone in self.zones), key=_name),
+            "zones": sorted((zone.model_dump(include=_DRAWN) for zone in self.zones), key=_name),
         }
+        if self.slots:
+            drawn["slots"] = sorted((slot.model_dump() for slot in self.slots), key=_name)
         text = json.dumps(drawn, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -94,6 +144,8 @@ class ModelSpec(Operator):
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     sha256: Digest | None = None
     """Overrides the zoo's digest; for a bundle that a site has pinned."""
+    backend: Literal["auto", "onnxruntime", "openvino", "litert", "tensorrt", "motion"] = "auto"
+    """Runtime. "auto" takes an accelerator where the bundle has a build for it, else the CPU."""
 
 
 class UplinkSpec(Operator):
@@ -126,17 +178,60 @@ class OutboxSpec(Operator):
     max_bytes: Annotated[int, Field(ge=10_000, le=10_000_000_000)] = 200_000_000
 
 
+class EvidenceSpec(Operator):
+    """Masked clips around alerts. They stay on the device."""
+
+    enabled: bool = False
+    before_s: Annotated[float, Field(ge=0, le=60)] = 5.0
+    after_s: Annotated[float, Field(ge=0, le=60)] = 5.0
+    keep_days: Annotated[float, Field(gt=0, le=90)] = 7.0
+    quota_bytes: Annotated[int, Field(ge=1_000_000, le=100_000_000_000)] = 500_000_000
+    """All cameras together; the oldest clip goes first."""
+
+
+class MetricsSpec(Operator):
+    """Prometheus metrics of the vision process, on 127.0.0.1 only."""
+
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """0 is off."""
+
+
 class SiteFile(Operator):
     """One device of one site."""
 
     schema_version: Literal[1] = 1
     site: Slug
     device: Slug
+    time_zone: str = "UTC"
+    """IANA name, for quiet hours: ``Europe/Berlin``."""
     window_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
     model: ModelSpec = ModelSpec()
     uplink: UplinkSpec = UplinkSpec()
     outbox: OutboxSpec = OutboxSpec()
+    metrics: MetricsSpec = MetricsSpec()
+    evidence: EvidenceSpec = EvidenceSpec()
     cameras: Annotated[list[CameraSpec], Field(min_length=1, max_length=64)]
+    alerts: AlertsSpec = AlertsSpec()
+    rules: Annotated[list[RuleSpec], Field(max_length=256)] = Field(default_factory=list)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            near = difflib.get_close_matches(name, available_timezones(), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ", such as 'Europe/Berlin'"
+            raise ValueError(f"{name[:60]!r} is no time zone{hint}")
+        return name
+
+    @model_validator(mode="after")
+    def _rules_are_about_what_exists(self) -> SiteFile:
+        refuse_twins("rule", [rule.name for rule in self.rules])
+        cameras = {camera.name: camera for camera in self.cameras}
+        problems = [_rule_problem(rule, cameras) for rule in self.rules]
+        found = [problem for problem in problems if problem]
+        if found:
+            raise ValueError("; ".join(found))
+        return self
 
     @model_validator(mode="after")
     def _camera_names_are_unique(self) -> SiteFile:
@@ -158,5 +253,41 @@ def parse_site(text: str, *, source: str) -> SiteFile:
         raise SiteFileError(source, describe(e, SiteFile)) from e
 
 
+_DRAWN = {"name", "polygon"}
+"""What is computed in a zone can change without changing the figures that it had before."""
+
+
 def _name(drawn: dict[str, object]) -> str:
     return str(drawn["name"])
+
+
+def _rule_problem(rule: RuleSpec, cameras: dict[str, CameraSpec]) -> str | None:
+    """Say what ``rule`` names that does not exist or is not computed."""
+    camera = cameras.get(rule.camera)
+    if camera is None:
+        return (
+            f"rule {rule.name!r}: no camera is named {rule.camera!r}{_near(rule.camera, cameras)}"
+        )
+    named = {
+        "zone": (rule.zone, [zone.name for zone in camera.zones]),
+        "line": (rule.line, [line.name for line in camera.lines]),
+        "slot": (rule.slot, [slot.name for slot in camera.slots]),
+    }
+    for what, (name, names) in named.items():
+        if name is not None and name not in names:
+            return (
+                f"rule {rule.name!r}: camera {rule.camera!r} has no {what} {name!r}"
+                f"{_near(name, names)}"
+            )
+    if rule.metric is Metric.COMPLIANCE and not camera.slots:
+        return f"rule {rule.name!r}: camera {rule.camera!r} has no slots"
+    wanted = NEEDS_ANALYTIC.get(rule.metric)
+    for zone in camera.zones:
+        if zone.name == rule.zone and wanted is not None and wanted not in zone.analytics:
+            return f"rule {rule.name!r}: zone {zone.name!r} does not compute {wanted!r}"
+    return None
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, Table, delete, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from shopfloor_contracts.acks import Ack
-from shopfloor_contracts.events import BirthEvent, HeartbeatEvent, OccupancyEvent, TrafficEvent
+from shopfloor_contracts.events import BirthEvent, DeathEvent, HeartbeatEvent
 from shopfloor_ingest.adapters import rows
 from shopfloor_ingest.adapters.dialects import upsert
 from shopfloor_ingest.adapters.marks import advance, read_up_to
@@ -138,7 +138,7 @@ class _Transaction:
     def _follow_devices(self, events: list[Accepted]) -> None:
         for accepted in events:
             event, topic = accepted.event, accepted.topic
-            if isinstance(event, TrafficEvent | OccupancyEvent):
+            if not isinstance(event, BirthEvent | DeathEvent | HeartbeatEvent):
                 continue
             query = select(DEVICES).where(DEVICES.c.site == topic.site)
             row = self._connection.execute(query.where(DEVICES.c.device == topic.device)).first()

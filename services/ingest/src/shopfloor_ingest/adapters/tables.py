@@ -16,8 +16,10 @@ from sqlalchemy import (
     text,
 )
 
+from shopfloor_contracts.events import DURABLE_KINDS
+
 METADATA = MetaData()
-_DURABLE = text("kind IN ('traffic', 'occupancy')")
+_DURABLE = text(f"kind IN ({', '.join(repr(str(kind)) for kind in sorted(DURABLE_KINDS))})")
 
 EVENTS = Table(
     "events",

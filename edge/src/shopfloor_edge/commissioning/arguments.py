@@ -1,0 +1,37 @@
+"""What can be typed after ``shopfloor-edge camera``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+PROBE_S = 8.0
+"""Sees two key frames of a camera that sends one every four seconds, the most that is advised."""
+DISCOVER_S = 3.0
+"""ONVIF devices answer within half a second; a sleepy one and a lost packet are waited for."""
+
+
+def add_camera_commands(parser: argparse.ArgumentParser) -> None:
+    """Add ``probe`` and ``discover``."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    probe = actions.add_parser("probe", help="measure one camera and say what to change on it")
+    probe.add_argument("uri", metavar="URI", help="as in a site file")
+    probe.add_argument("--json", action="store_true", help="print one JSON object")
+    probe.add_argument("--snapshot", type=Path, metavar="PNG", help="write a masked picture")
+    probe.add_argument(
+        "--seconds", type=_seconds, default=PROBE_S, metavar="N", help="look so long"
+    )
+    probe.add_argument("--username", help="instead of the one in the URI")
+    probe.add_argument("--password-file", metavar="FILE", help="instead of the one in the URI")
+    probe.add_argument("--transport", choices=["tcp", "udp"], default="tcp", help="of RTSP")
+    discover = actions.add_parser("discover", help="list ONVIF cameras in this network")
+    discover.add_argument("--json", action="store_true", help="print one JSON array")
+    discover.add_argument("--timeout", type=_seconds, default=DISCOVER_S, metavar="S")
+    discover.add_argument("--interface", default="", metavar="ADDRESS", help="ask in this network")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.1 <= seconds <= 600:
+        raise argparse.ArgumentTypeError(f"{text} is not within 0.1 to 600")
+    return seconds

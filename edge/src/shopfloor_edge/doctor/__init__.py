@@ -1,0 +1,1 @@
+"""Process: looks at this device and says what to mend; changes nothing."""
