@@ -8,10 +8,10 @@ import onnx
 from onnx import TensorProto, helper
 
 
-def make_zoo(folder):
+def make_zoo(folder, *, box=(10, 10, 40, 60)):
     """Make ``zoo.toml`` and ``models/tiny.onnx``: one person, always in the same place."""
     boxes = np.zeros((1, 300, 6), np.float32)
-    boxes[0, 0] = [10, 10, 40, 60, 0.9, 0]
+    boxes[0, 0] = [*box, 0.9, 0]
     path = folder / "models" / "tiny.onnx"
     write_model(path, boxes)
     write_zoo(folder / "zoo.toml", hashlib.sha256(path.read_bytes()).hexdigest())
