@@ -38,11 +38,11 @@ format: setup ## format the code and mend what can be mended
 contracts: setup ## write JSON Schema and AsyncAPI from the contracts
 	@$(PY)/python -m shopfloor_contracts.documents docs/contracts
 
-eval-traffic: setup ## crossings, head counts and dwell on real CCTV against ground truth (BUNDLE=person-nano)
-	@$(PY)/python -m shopfloor_demo.evaluate --bundle $(or $(BUNDLE),yolox-nano)
+eval-traffic: setup ## crossings, head counts and dwell on real CCTV against ground truth (BUNDLE=person-nano, BACKEND=all)
+	@$(PY)/python -m shopfloor_demo.evaluate --bundle $(or $(BUNDLE),yolox-nano) --backend $(or $(BACKEND),auto)
 
 eval-shelf: setup ## what is taken from a shelf and put back, on real footage: var/eval/shelf.json (wants the mirror)
-	@$(PY)/python -m shopfloor_demo.shelf
+	@$(PY)/python -m shopfloor_demo.shelf --backend $(or $(BACKEND),auto)
 
 models: setup ## train, export, quantise, gate and bundle on 32 drawn pictures, as a check of the factory
 	@tools/setup-training.sh

@@ -109,3 +109,10 @@ def test_every_metric_is_documented_and_every_documented_one_exists(metrics):
     named = {family.name + counters.get(family.type, "") for family in metrics.registry.collect()}
 
     assert documented == named
+
+
+def test_a_picture_of_no_use_and_a_flapping_camera_are_shown(metrics):
+    metrics.describe([figures(usable=False, flaps=4)], load_ratio=1.0)
+
+    assert value(metrics, "picture_usable") == 0
+    assert value(metrics, "flaps") == 4

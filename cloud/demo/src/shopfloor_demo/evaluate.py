@@ -19,11 +19,12 @@ from shopfloor_contracts.site import CameraSpec, LineSpec, ModelSpec, SiteFile
 from shopfloor_demo import zones
 from shopfloor_demo.clips import find_vtest
 from shopfloor_demo.errors import DemoError, OperatorError
-from shopfloor_demo.replay import replay
+from shopfloor_demo.replay import RUNTIMES, replay
 from shopfloor_demo.settings import REPOSITORY, read_settings
 from shopfloor_demo.stack import fetch_model
 from shopfloor_demo.truth import Score, boxes_file, crossings_from_boxes, kept_crossings, score
 from shopfloor_edge.analytics.lines import Crossing, Direction
+from shopfloor_edge.errors import EdgeError
 
 LINES = [
     LineSpec(name="walkway", a=(0.45, 0.24), b=(0.45, 0.56)),
@@ -72,6 +73,8 @@ def count(clip: Path, lines: list[LineSpec], model: ModelSpec, reader: str) -> C
             raise OperatorError((done.stderr.strip() or "vision failed").splitlines()[-1])
         elapsed_s = time.monotonic() - started_s
         report = json.loads((folder / "report.json").read_text())
+        if report["degraded"]:
+            raise OperatorError(report["degraded"])
         rows = [json.loads(line) for line in (folder / "crossings.jsonl").read_text().splitlines()]
     crossings = [
         Crossing(row["line"], row["track"], Direction(row["direction"]), row["at_s"])
@@ -80,8 +83,12 @@ def count(clip: Path, lines: list[LineSpec], model: ModelSpec, reader: str) -> C
     return Counted(crossings, report["frames"], report["frames"] / elapsed_s)
 
 
-def evaluate(bundle: str, reader: str) -> dict[str, object]:
-    """Count, compare, and return what goes into ``traffic.json``."""
+def evaluate(model: ModelSpec, reader: str) -> dict[str, object]:
+    """Count, compare, and return what goes into ``traffic.json``.
+
+    Raises:
+        OperatorError: the runtime that ``model`` asks for does not work here.
+    """
     from shopfloor_edge.inference.zoo import find_manifest  # noqa: PLC0415 — heavy, only here
 
     where = read_settings(os.environ).footage
@@ -89,11 +96,12 @@ def evaluate(bundle: str, reader: str) -> dict[str, object]:
     boxes = boxes_file(where.mirror)
     lines = LINES if boxes is not None else LINES[:1]
     truth = crossings_from_boxes(boxes, lines) if boxes is not None else kept_crossings()
-    fetch_model(bundle)
-    counted = count(clip, lines, ModelSpec(bundle=bundle), reader)
-    manifest = find_manifest(bundle)
+    fetch_model(model.bundle)
+    counted = count(clip, lines, model, reader)
+    manifest = find_manifest(model.bundle)
     return {
-        "zones": zone_errors(clip, bundle, boxes) if boxes is not None else [],
+        "backend": model.backend,
+        "zones": zone_errors(clip, model, boxes) if boxes is not None else [],
         "lines": [_row(score(line.name, truth, counted.crossings)) for line in lines],
         "detector": {"name": manifest.name, "digest": manifest.builds[0].sha256},
         "frames": counted.frames,
@@ -103,10 +111,21 @@ def evaluate(bundle: str, reader: str) -> dict[str, object]:
     }
 
 
-def zone_errors(clip: Path, bundle: str, boxes: Path) -> list[dict[str, object]]:
+def evaluate_each(bundle: str, reader: str) -> list[dict[str, object]]:
+    """Return the result of every runtime that works here, and why the others don't."""
+    results: list[dict[str, object]] = []
+    for runtime in RUNTIMES:
+        try:
+            results.append(evaluate(ModelSpec(bundle=bundle, backend=runtime), reader))
+        except (OperatorError, EdgeError) as e:
+            results.append({"backend": runtime, "not_run": str(e)})
+    return results
+
+
+def zone_errors(clip: Path, model: ModelSpec, boxes: Path) -> list[dict[str, object]]:
     """Return each zone's errors over the whole clip, and over the part held out."""
     truth = list(zones.annotated(boxes))
-    found = list(zones.tracked(replay(clip, bundle, ("person",))))
+    found = list(zones.tracked(replay(clip, model, ("person",))))
     return [
         {"from_frame": first, **zones.compare(name, truth[first:], found[first:])}
         for name in zones.ZONES
@@ -118,17 +137,27 @@ def main() -> int:
     """Run the evaluation and print a table."""
     parser = argparse.ArgumentParser(prog="make eval-traffic", description=__doc__)
     parser.add_argument("--bundle", default="yolox-nano", help="detector of the zoo")
+    parser.add_argument("--backend", default="auto", choices=["auto", *RUNTIMES, "all"])
     parser.add_argument("--reader", default="auto", choices=["auto", "gstreamer", "pyav"])
     parser.add_argument("--out", type=Path, default=REPOSITORY / "var/eval/traffic.json")
     arguments = parser.parse_args()
     try:
-        result = evaluate(arguments.bundle, arguments.reader)
-    except DemoError as e:
+        if arguments.backend == "all":
+            results = evaluate_each(arguments.bundle, arguments.reader)
+        else:
+            model = ModelSpec(bundle=arguments.bundle, backend=arguments.backend)
+            results = [evaluate(model, arguments.reader)]
+    except (DemoError, EdgeError) as e:
         print(f"eval-traffic: {e}", file=sys.stderr)
         return 2
+    content = results[0] if len(results) == 1 else {**results[0], "backends": results}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(result, indent=2) + "\n")
-    _show(result, arguments.out)
+    arguments.out.write_text(json.dumps(content, indent=2) + "\n")
+    for result in results:
+        if "not_run" in result:
+            print(f"{result['backend']}: not run: {result['not_run']}")
+        else:
+            _show(result, arguments.out)
     return 0
 
 
@@ -145,7 +174,7 @@ def _row(line: Score) -> dict[str, object]:
 
 
 def _show(result: dict[str, object], out: Path) -> None:
-    title = f"Crossings on vtest.avi, {result['frames']} frames, {result['fps']} fps"
+    title = f"Crossings on vtest.avi, {result['backend']}, {result['frames']} frames"
     table = Table(title=title, caption=f"truth: {result['truth_from']}; written to {out}")
     for column in ("line", "truth", "counted", "right", "precision", "recall", "F1"):
         table.add_column(column, justify="left" if column == "line" else "right")
@@ -179,7 +208,7 @@ def _as_toml(site: SiteFile) -> str:
     """Write the part of a site file that an evaluation needs; JSON values are TOML values."""
     camera = site.cameras[0]
     head = f'site = "{site.site}"\ndevice = "{site.device}"\n'
-    model = f'[model]\nbundle = "{site.model.bundle}"\n'
+    model = f'[model]\nbundle = "{site.model.bundle}"\nbackend = "{site.model.backend}"\n'
     body = (
         f"[[cameras]]\nname = {json.dumps(camera.name)}\nuri = {json.dumps(camera.uri)}\n"
         f"reader = {json.dumps(camera.reader)}\n"

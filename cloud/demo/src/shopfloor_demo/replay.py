@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from shopfloor_contracts.site import ModelSpec
+from shopfloor_demo.errors import OperatorError
 from shopfloor_edge.cameras.choose import open_source
 from shopfloor_edge.errors import SourceEndedError
-from shopfloor_edge.inference.onnx import OnnxBackend
+from shopfloor_edge.inference.choose import choose
 from shopfloor_edge.inference.preprocess import Letterbox
-from shopfloor_edge.inference.zoo import find_manifest, resolve
+from shopfloor_edge.inference.zoo import find_manifest
 
+RUNTIMES = ("onnxruntime", "openvino", "litert", "tensorrt", "motion")
 _READ_S = 5.0
 
 
@@ -30,18 +33,19 @@ class Look:
     labels: list[str]
 
 
-def replay(clip: Path, bundle: str, wanted: tuple[str, ...]) -> Iterator[Look]:
+def replay(clip: Path, model: ModelSpec, wanted: tuple[str, ...]) -> Iterator[Look]:
     """Yield a look at each frame of ``clip``.
 
     Raises:
-        BundleError: the bundle is nowhere, or knows none of ``wanted``.
+        BundleError: the bundle is nowhere, or does not know one of ``wanted``.
+        OperatorError: the runtime that ``model`` asks for does not work here.
     """
-    manifest = find_manifest(bundle)
-    build = manifest.build_for("onnx-fp32")
-    assert build is not None  # noqa: S101 — the bundles of the zoo have one
-    path = resolve(build, download=False)
-    backend = OnnxBackend(manifest, path, wanted=wanted)
-    letterbox = Letterbox(manifest.preprocess)
+    manifest = find_manifest(model.bundle)
+    chosen = choose(manifest, model, wanted=wanted)
+    if chosen.degraded:
+        raise OperatorError(chosen.degraded)
+    backend = chosen.for_camera()
+    letterbox = Letterbox(chosen.preprocess)
     source = open_source(str(clip), "pyav")
     try:
         while True:

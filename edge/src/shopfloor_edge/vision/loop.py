@@ -247,6 +247,8 @@ def _figures(station: Station, now_s: float) -> CameraFigures:
         status=report.status,
         connects=report.connects,
         fallbacks=report.fallbacks,
+        flaps=report.flaps,
+        usable=station.watch.health.usable,
         shed=mailbox.shed,
         waiting=int(mailbox.waiting),
         gated_ratio=gated / looked if looked else 0.0,

@@ -50,6 +50,10 @@ class CameraFigures:
     """Of the frames looked at since the moment before."""
     frame_age_s: float
     """Since the newest frame that was looked at came."""
+    flaps: int = 0
+    """Times that it got lost within the last minutes."""
+    usable: bool = True
+    """Whether its picture is of any use."""
 
 
 class VisionMetrics:
@@ -71,6 +75,10 @@ class VisionMetrics:
         self._state = self._gauge("camera_state", "1 for the state that the camera is in", "status")
         self._age = self._gauge("frame_age_seconds", "Age of the newest frame looked at")
         self._gated = self._gauge("gated_ratio", "Share of looked-at frames that were gated")
+        self._flaps = self._gauge("flaps", "Times that the camera got lost in the last minutes")
+        self._usable = self._gauge(
+            "picture_usable", "0 while the lens is covered or the picture black, frozen or moved"
+        )
         self._queue = self._gauge("queue_depth", "Frames that wait for inference")
         self._load = Gauge(
             "shopfloor_vision_load_ratio",
@@ -122,6 +130,8 @@ class VisionMetrics:
             self._age.labels(now.camera).set(now.frame_age_s)
             self._gated.labels(now.camera).set(now.gated_ratio)
             self._queue.labels(now.camera).set(now.waiting)
+            self._flaps.labels(now.camera).set(now.flaps)
+            self._usable.labels(now.camera).set(now.usable)
             for status in CameraStatus:
                 self._state.labels(now.camera, status).set(status is now.status)
 
