@@ -12,6 +12,7 @@ from shopfloor_models.export.letterbox import load_stills
 from shopfloor_models.export.onnx_fold import load_model
 from shopfloor_models.export.targets import (
     TARGETS,
+    Built,
     Source,
     Target,
     expand,
@@ -74,7 +75,10 @@ def deliver(
     for name in targets:
         target = TARGETS[name]
         path = out / f"{order.name}-{name}{target.suffix}"
-        write_whole(path, make(name, source).content)
+        built = make(name, source)
+        write_whole(path, built.content)
+        if built.report:
+            write_whole(out / f"sensitivity-{name}.tsv", _sensitivity(built).encode())
         if target.verify is not None:
             say(target.verify(path))
         builds.append(_build(target, path))
@@ -113,6 +117,16 @@ def _source(
         return Source(model)
     step = max(1, len(calibration) // CALIBRATION_PICTURES)
     return Source(model, load_stills(calibration[::step][:CALIBRATION_PICTURES], spec))
+
+
+def _sensitivity(built: Built) -> str:
+    """Return a line per layer, the most sensitive first: what quantising it alone costs."""
+    layers = sorted(built.report, key=lambda one: -one.error)
+    lines = ["layer\terror\tkept"]
+    for one in layers:
+        kept = "float" if one.layer in built.kept else "int8"
+        lines.append(f"{one.layer}\t{one.error:.6g}\t{kept}")
+    return "\n".join(lines) + "\n"
 
 
 def _build(target: Target, path: Path) -> Build:

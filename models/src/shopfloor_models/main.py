@@ -17,6 +17,7 @@ from shopfloor_models.errors import ModelsError
 from shopfloor_models.export.targets import ALIASES, TARGETS
 from shopfloor_models.files import disk_reason
 from shopfloor_models.gates import GATES_FILE
+from shopfloor_models.training.network import WIDTHS, YOLOX_NANO
 from shopfloor_models.training.ports import TRAINERS
 
 EXAMPLES = """examples:
@@ -189,6 +190,14 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         choices=sorted(TRAINERS),
         default="yolox",
         help="ultralytics is AGPL-3.0, and so is what it trains",
+    )
+    parser.add_argument(
+        "--width",
+        type=float,
+        choices=WIDTHS,
+        default=YOLOX_NANO,
+        help="channels of a YOLOX network: 0.25 is nano; narrower is cheaper, and neither it nor "
+        "a wider one can inherit weights",
     )
     parser.add_argument(
         "--soft-scores", action="store_true", help="learn how sure the teacher was, too"

@@ -103,6 +103,7 @@ def run_training(
         seed=plan.seed,
         threads=plan.threads,
         soft_scores=plan.soft_scores,
+        network_width=plan.network_width,
         trainer=trainer.name,
         licence=trainer.licence,
         inherits=plan.parent.origin if plan.parent else "",

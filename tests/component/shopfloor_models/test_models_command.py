@@ -307,3 +307,20 @@ def test_a_training_on_a_full_disk_says_so_in_one_line(dataset: Path, tmp_path: 
     assert "bytes are free" in last
     assert "Traceback" not in err.read_text()
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--inherit", "yolox-nano"], "weights can be inherited at 0.25 only"),
+        (["--trainer", "ultralytics"], "--width is for the trainer yolox"),
+    ],
+)
+def test_another_width_inherits_nothing(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], words: str
+) -> None:
+    argv = ["train", "--data", str(dataset), "--out", str(tmp_path / "out"), "--width", "0.125"]
+
+    assert main([*argv, *more]) == 2
+
+    assert words in capsys.readouterr().err

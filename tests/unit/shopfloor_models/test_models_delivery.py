@@ -94,3 +94,19 @@ def test_an_unknown_target_is_refused_before_anything_is_made() -> None:
 def test_a_target_whose_extra_is_absent_is_refused_before_anything_is_made() -> None:
     with pytest.raises(MissingExtraError, match=r"shopfloor-models\[litert\]"):
         refuse_unknown(["coral"])
+
+
+def test_the_most_sensitive_layers_are_told_with_what_became_of_them(
+    tmp_path: Path, plain: Path, calibration: list[Path]
+) -> None:
+    out = tmp_path / "bundle"
+
+    deliver(plain, order("onnx-int8"), calibration=calibration, out=out)
+
+    head, *rows = (out / "sensitivity-onnx-int8.tsv").read_text().splitlines()
+    errors = [float(row.split("\t")[1]) for row in rows]
+    convolutions = [n for n in onnx.load(plain).graph.node if n.op_type == "Conv"]
+    assert head.split("\t") == ["layer", "error", "kept"]
+    assert errors == sorted(errors, reverse=True)
+    assert 0 < len(rows) <= len(convolutions)
+    assert rows[0].endswith("float")

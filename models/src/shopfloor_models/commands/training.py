@@ -23,6 +23,7 @@ from shopfloor_models.runs import RunLog, log_packed, run_training
 from shopfloor_models.training import distil
 from shopfloor_models.training.consistency import TrackRules
 from shopfloor_models.training.mlflow import MlflowJournal
+from shopfloor_models.training.network import YOLOX_NANO
 from shopfloor_models.training.parents import Parent, own_weights
 from shopfloor_models.training.ports import TRAINERS, Plan
 from shopfloor_models.training.teacher import Known, OnnxTeacher, find_model, manifest_json
@@ -75,6 +76,9 @@ def _teachers(options: Namespace) -> list[Known]:
 def _begin(options: Namespace, teacher: Known | None, err: Console) -> Parent | None:
     """Return what the chosen trainer begins with: of its own kind, or a model that is known."""
     trainer = TRAINERS[options.trainer]()
+    if options.width != YOLOX_NANO:
+        _refuse_what_no_other_width_takes(options)
+        return None
     if trainer.weights_suffix != ".onnx":
         suffix, licence = trainer.weights_suffix, trainer.licence
         return own_weights(options.inherit, suffix=suffix, licence=licence)
@@ -83,6 +87,16 @@ def _begin(options: Namespace, teacher: Known | None, err: Console) -> Parent | 
         return None
     about = known.manifest
     return Parent(known.path, tuple(about.classes), f"{about.name} ({about.licence})")
+
+
+def _refuse_what_no_other_width_takes(options: Namespace) -> None:
+    if options.trainer != "yolox":
+        raise DataError(f"--width is for the trainer yolox, not for {options.trainer}")
+    if options.inherit not in (None, "none"):
+        raise DataError(
+            f"--width {options.width:g} has other channels than {options.inherit}: "
+            "weights can be inherited at 0.25 only"
+        )
 
 
 def _parent(options: Namespace, err: Console) -> Known | None:
@@ -143,6 +157,7 @@ def _train(
         threads=options.threads,
         parent=parent,
         soft_scores=options.soft_scores,
+        network_width=options.width,
     )
     log = _log(options, scan)
     run = run_training(scan, trainer, plan, out=options.out, console=err, log=log)

@@ -62,6 +62,8 @@ class Built:
 
     content: bytes
     report: list[Sensitivity] = field(default_factory=list)
+    kept: frozenset[str] = frozenset()
+    """Layers of the report that stay float."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def _int8_cpu(source: Source) -> Built:
     report = sensitivities(plain, ranges, source.pictures[:PROBES], scheme=CPU)
     kept = float_layers(plain, report, worst=source.worst)
     quantised = quantise(plain, ranges, scheme=CPU, keep_float=kept)
-    return Built(quantised.SerializeToString(), report)
+    return Built(quantised.SerializeToString(), report, frozenset(kept))
 
 
 def _int8_tensorrt(source: Source) -> Built:
@@ -159,7 +161,7 @@ def _int8_tensorrt(source: Source) -> Built:
     report = sensitivities(plain, ranges, source.pictures[:PROBES], scheme=TENSORRT)
     kept = float_layers(plain, report, worst=min(source.worst, FLOAT_ON_GPU))
     quantised = quantise(plain, ranges, scheme=TENSORRT, keep_float=kept)
-    return Built(quantised.SerializeToString(), report)
+    return Built(quantised.SerializeToString(), report, frozenset(kept))
 
 
 def _try_engine(path: Path) -> str:

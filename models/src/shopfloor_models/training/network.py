@@ -21,6 +21,9 @@ from shopfloor_models.training.soft_loss import soft_head
 from shopfloor_models.training.torch_compat import import_torch
 
 DEPTH = 0.33
+YOLOX_NANO = 0.25
+WIDTHS = (0.125, 0.1875, 0.25, 0.375)
+"""Channel counts that are multiples of eight at every level."""
 CHANNELS = (256, 512, 1024)
 
 
@@ -29,8 +32,8 @@ class NetworkSpec:
     """What determines the network's shape."""
 
     classes: int
-    width: float = 0.25
-    """0.25 is YOLOX-nano; narrower is cheaper and cannot inherit its weights."""
+    width: float = YOLOX_NANO
+    """YOLOX-nano's; narrower is cheaper and cannot inherit its weights."""
 
 
 def build_network(spec: NetworkSpec) -> Any:

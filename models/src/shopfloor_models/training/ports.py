@@ -13,7 +13,7 @@ from shopfloor_contracts.bundles import Head
 from shopfloor_models.data.samples import Sample
 from shopfloor_models.errors import DataError
 from shopfloor_models.export.torch_onnx import export_network
-from shopfloor_models.training.network import NetworkSpec
+from shopfloor_models.training.network import YOLOX_NANO, NetworkSpec
 from shopfloor_models.training.parents import Parent, plain_weights
 from shopfloor_models.training.torch_compat import import_torch
 from shopfloor_models.training.yolox import Progress, TrainSettings, train
@@ -38,6 +38,8 @@ class Plan:
     parent: Parent | None = None
     soft_scores: bool = False
     """Learn how sure the labeller was, where the trainer can."""
+    network_width: float = YOLOX_NANO
+    """Channels relative to YOLOX's largest; a quarter is YOLOX-nano. Only of YOLOX networks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class YoloxTrainer:
         import_torch()
         folder.mkdir(parents=True, exist_ok=True)
         settings = TrainSettings(
-            network=NetworkSpec(classes=len(plan.classes)),
+            network=NetworkSpec(classes=len(plan.classes), width=plan.network_width),
             input_px=plan.input_px,
             epochs=plan.epochs,
             learning_rate=GENTLE_RATE if plan.parent else FRESH_RATE,
