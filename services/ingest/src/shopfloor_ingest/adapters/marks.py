@@ -16,7 +16,7 @@ from shopfloor_ingest.domain.watermarks import Arrival, Watermark, extend
 
 def read_up_to(connection: Connection, key: StreamKey) -> int:
     """Return a stream's watermark; 0 when it was never heard of."""
-    query = select(WATERMARKS.c.up_to).where(_of(WATERMARKS, key))
+    query = select(WATERMARKS.c.up_to).where(of_stream(WATERMARKS, key))
     return connection.execute(query).scalar() or 0
 
 
@@ -31,10 +31,12 @@ def advance(connection: Connection, key: StreamKey, arrivals: Sequence[Arrival])
     connection.execute(upsert(connection, WATERMARKS).on_conflict_do_nothing(), fresh_row)
     row = connection.execute(
         select(WATERMARKS.c.up_to, WATERMARKS.c.dropped)
-        .where(_of(WATERMARKS, key))
+        .where(of_stream(WATERMARKS, key))
         .with_for_update()
     ).one()
-    ahead = connection.execute(select(WAITING.c.seq, WAITING.c.prevseq).where(_of(WAITING, key)))
+    ahead = connection.execute(
+        select(WAITING.c.seq, WAITING.c.prevseq).where(of_stream(WAITING, key))
+    )
     waiting = {one.seq: one.prevseq for one in ahead}
     before = Watermark(row.up_to, row.dropped, waiting)
     after = extend(before, arrivals)
@@ -44,9 +46,9 @@ def advance(connection: Connection, key: StreamKey, arrivals: Sequence[Arrival])
 
 def _save(connection: Connection, key: StreamKey, before: Watermark, after: Watermark) -> None:
     changed = {"up_to": after.up_to, "dropped": after.dropped}
-    connection.execute(WATERMARKS.update().where(_of(WATERMARKS, key)).values(changed))
+    connection.execute(WATERMARKS.update().where(of_stream(WATERMARKS, key)).values(changed))
     if before.waiting:
-        passed = and_(_of(WAITING, key), WAITING.c.seq <= after.up_to)
+        passed = and_(of_stream(WAITING, key), WAITING.c.seq <= after.up_to)
         connection.execute(delete(WAITING).where(passed))
     rows = [
         {**_columns(key), "seq": seq, "prevseq": prevseq}
@@ -66,7 +68,8 @@ def _columns(key: StreamKey) -> dict[str, str]:
     return {"site": key.site, "device": key.device, "stream": str(key.stream)}
 
 
-def _of(table: Table, key: StreamKey) -> ColumnElement[bool]:
+def of_stream(table: Table, key: StreamKey) -> ColumnElement[bool]:
+    """Return the condition that a row is of the stream."""
     return and_(
         table.c.site == key.site, table.c.device == key.device, table.c.stream == str(key.stream)
     )
