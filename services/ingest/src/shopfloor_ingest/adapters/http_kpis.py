@@ -168,22 +168,22 @@ def kpi_router(reader: Reader, kpis: KpiReader, now: Callable[[], datetime]) -> 
             request, ChangesBody(**_stretch(question), kind=kind, period=period, rows=rows)
         )
 
-    @router.get("/heat/{camera}", response_model=HeatBody)
+    @router.get("/heat", response_model=HeatBody)
     def heat(
         request: Request,
         site: Site,
-        camera: Annotated[str, Path(pattern=SLUG_PATTERN)],
         asked: Annotated[Asked, Depends()],
     ) -> Response:
-        """Return where people stood, over the whole stretch."""
-        asked.camera = camera
+        """Return where people stood before one camera, over the whole stretch."""
+        if asked.camera is None:
+            raise QueryError("camera is missing, expected the camera whose picture it is")
         question = asked.question(site, Kind.HEAT, By.SITE, now())
         cells, page = heat_report(reader, kpis, question)
         seconds = [cell / 10 for cell in cells]
         grid = [seconds[i : i + HEAT_COLUMNS] for i in range(0, len(seconds), HEAT_COLUMNS)]
         body = HeatBody(
             **_stretch(question),
-            camera=camera,
+            camera=asked.camera,
             models=list(page.models),
             coverage_ratio=page.coverage_ratio,
             cells_s=grid,
