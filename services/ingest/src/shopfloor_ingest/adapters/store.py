@@ -176,9 +176,7 @@ class _Transaction:
                 self._outcome.stored[str(topic.kind)] += 1
 
     def _move_watermarks(self) -> None:
-        # In a fixed order, so that two replicas never wait for each other's locks.
-        for key in sorted(self._arrivals, key=lambda key: (key.site, key.device, key.stream)):
-            moved = advance(self._connection, key, self._arrivals[key])
+        for key, moved in advance(self._connection, self._arrivals).items():
             self._outcome.dropped += moved.dropped
             self._acknowledge(key, moved.up_to)
 
