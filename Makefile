@@ -2,7 +2,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
-        eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker models train-person-nano \
+        eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries models train-person-nano \
         faults-camera soak clean
 
 PY := .venv/bin
@@ -81,6 +81,9 @@ train-person-nano: setup ## make the embedded detector again: about 4 minutes, w
 	@tools/setup-training.sh
 	@$(PY)/python -m shopfloor_models.recipes.person_nano --mirror $(or $(SHOPFLOOR_MIRROR),../shared) \
 	  --work var/train/person-nano --out models/zoo/person-nano
+
+bench-queries: setup ## what dashboards ask over 2 and 20 million events: var/bench/queries.json (10 GB of disk)
+	@$(PY)/python tests/perf/bench_queries.py
 
 faults-camera: setup ## how soon a camera is seen again after each fault, and what leaks: var/bench/faults-camera.json
 	@$(PY)/python tests/perf/faults_camera.py

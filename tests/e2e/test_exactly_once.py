@@ -64,7 +64,9 @@ def stored(stack):
         "SELECT seq FROM events WHERE stream = ? ORDER BY seq", (stream,)
     ).fetchall()
     windows = connection.execute(
-        "SELECT camera, COUNT(*), COUNT(DISTINCT window_start) FROM traffic GROUP BY camera"
+        "SELECT r.camera, SUM(r.windows), (SELECT COUNT(DISTINCT e.began_at) FROM events e"
+        " WHERE e.kind = 'traffic' AND e.camera = r.camera)"
+        " FROM rollup_traffic r WHERE r.bucket_s = 86400 GROUP BY r.camera"
     ).fetchall()
     connection.close()
     return [seq for (seq,) in rows], windows

@@ -7,7 +7,6 @@ import resource
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -18,10 +17,13 @@ import httpx
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from sqlalchemy import text
 
+from fakes import postgresql
 from fakes.ingest_events import FakeDevice
 from shopfloor_contracts.events import encode, kind_of
 from shopfloor_contracts.topics import ack_topic
+from shopfloor_kit.database import open_engine, reading
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 REPOSITORY = Path(__file__).parents[3]
@@ -75,8 +77,8 @@ class Broker:
 class Ingest:
     """The real process; ``start`` again after ``kill`` goes on with the same files."""
 
-    def __init__(self, folder: Path, broker_port: int) -> None:
-        self.folder, self.database = folder, folder / "ingest.db"
+    def __init__(self, folder: Path, broker_port: int, database_url: str) -> None:
+        self.folder, self.database_url = folder, database_url
         self._address, self._broker_port = folder / "address", broker_port
         (folder / "password").write_text("i\n")
         self.log = folder / "ingest.log"
@@ -88,7 +90,7 @@ class Ingest:
             *(sys.executable, "-m", "shopfloor_ingest.app", "--http-port", "0"),
             *("--broker-port", str(self._broker_port), "--broker-username", "ingest"),
             *("--broker-password-file", str(self.folder / "password")),
-            *("--database", f"sqlite:///{self.database}"),
+            *("--database", self.database_url),
             *("--address-file", str(self._address), *flags),
         ]
         with self.log.open("a") as log:
@@ -113,11 +115,12 @@ class Ingest:
         return 0.0
 
     def rows(self, query: str) -> list[tuple]:
-        connection = sqlite3.connect(self.database, timeout=5)
+        engine = open_engine(self.database_url)
         try:
-            return connection.execute(query).fetchall()
+            with reading(engine).connect() as connection:
+                return [tuple(row) for row in connection.execute(text(query))]
         finally:
-            connection.close()
+            engine.dispose()
 
     def count(self, table: str) -> int:
         return self.rows(f"SELECT count(*) FROM {table}")[0][0]  # noqa: S608 — our own table names
@@ -219,9 +222,30 @@ def broker(tmp_path):
     broker.stop()
 
 
+@pytest.fixture(scope="session")
+def cluster():
+    if not postgresql.BINARIES:
+        pytest.skip(postgresql.ABSENT)
+    pytest.importorskip("psycopg", reason="wants the extra shopfloor-ingest[postgresql]")
+    cluster = postgresql.Cluster()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """An empty database of each kind; a test of one kind alone is marked ``only_sqlite``."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ingest.db"
+    return request.getfixturevalue("cluster").make_database()
+
+
+only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
 @pytest.fixture
-def ingest(tmp_path, broker):
-    ingest = Ingest(tmp_path, broker.port)
+def ingest(tmp_path, broker, database_url):
+    ingest = Ingest(tmp_path, broker.port, database_url)
     yield ingest
     if ingest.process is not None and ingest.process.poll() is None:
         ingest.kill()

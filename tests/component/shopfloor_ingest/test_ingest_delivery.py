@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from component.shopfloor_ingest.conftest import wait_until
+from component.shopfloor_ingest.conftest import only_sqlite, wait_until
 from fakes.ingest_events import EPOCH, FakeDevice
 from shopfloor_contracts.events import encode
 
@@ -160,10 +160,11 @@ def test_what_was_said_while_ingest_was_away_arrives(ingest, connect):
     assert ingest.count("events") == 1500
 
 
+@only_sqlite
 def test_a_locked_database_holds_the_batch_until_it_is_free(ingest, connect):
     ingest.start()
     link = connect()
-    lock = sqlite3.connect(ingest.database, isolation_level=None)
+    lock = sqlite3.connect(ingest.folder / "ingest.db", isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
 
     link.say(link.device.traffic(1))
@@ -180,6 +181,7 @@ def test_a_locked_database_holds_the_batch_until_it_is_free(ingest, connect):
     assert ingest.logged("database refuses writes, retrying") == 1
 
 
+@only_sqlite
 def test_a_full_disk_is_waited_out(ingest, connect):
     ingest.start()
     link = connect()
@@ -212,6 +214,7 @@ def test_an_absent_broker_is_waited_for(ingest, broker):
     broker.stop()
     ingest.start(wait=False)
     wait_until(lambda: ingest.logged("broker is away, retrying"), what="a complaint")
+    wait_until(lambda: ingest.logged("database takes writes"), what="an open database")
 
     status, checks = ingest.health()
 
@@ -225,8 +228,7 @@ def test_an_absent_broker_is_waited_for(ingest, broker):
 def test_two_replicas_share_the_work(ingest, broker, connect, tmp_path):
     ingest.start()
     (tmp_path / "second").mkdir()
-    second = type(ingest)(tmp_path / "second", broker.port)
-    second.database = ingest.database
+    second = type(ingest)(tmp_path / "second", broker.port, ingest.database_url)
     second.start("--client-id", "second")
     link = connect()
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from component.shopfloor_ingest.conftest import wait_until
+from component.shopfloor_ingest.conftest import only_sqlite, wait_until
 from fakes.ingest_events import EPOCH
 
 pytestmark = [pytest.mark.timeout(60)]
@@ -150,14 +150,15 @@ def test_help_shows_every_setting_and_an_example():
 
 
 @pytest.mark.broker
+@only_sqlite
 def test_a_database_that_cannot_be_opened_is_complained_about_and_retried(ingest, connect):
-    ingest.database.mkdir()
+    (ingest.folder / "ingest.db").mkdir()
 
     ingest.start(wait=False)
     wait_until(lambda: ingest.health()[0] == 503, what="the complaint")
     link = connect()
     link.say(link.device.traffic(1))
     wait_until(lambda: ingest.health()[1].get("broker") == "ok", what="the broker")
-    ingest.database.rmdir()
+    (ingest.folder / "ingest.db").rmdir()
 
     link.wait_for_ack(1)

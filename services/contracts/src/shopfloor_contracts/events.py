@@ -319,6 +319,17 @@ def kind_of(data: EventData) -> Kind:
     return _KIND_OF_DATA[type(data)]
 
 
+_DATA_OF_KIND: dict[Kind, Callable[[str], EventData]] = {
+    kind: data.model_validate_json  # type: ignore[attr-defined]
+    for data, kind in _KIND_OF_DATA.items()
+}
+
+
+def data_of(kind: Kind, payload: str) -> EventData:
+    """Read an event's ``data`` as its kind writes it. Raises ``ValueError``: it is not that."""
+    return _DATA_OF_KIND[kind](payload)
+
+
 def event_id(stream: uuid.UUID, kind: Kind, seq: int) -> uuid.UUID:
     """Return the same id for the same sequence of a stream, however often it is sent.
 

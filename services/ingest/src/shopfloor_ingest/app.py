@@ -10,18 +10,21 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import uvicorn
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
 
+from shopfloor_ingest.adapters.history import SqlHistory
 from shopfloor_ingest.adapters.http import build_api
+from shopfloor_ingest.adapters.kpi_queries import SqlKpis
 from shopfloor_ingest.adapters.metrics import PrometheusMeter
 from shopfloor_ingest.adapters.mqtt import BrokerAccount, BrokerLink
 from shopfloor_ingest.adapters.reports import SqlReader
 from shopfloor_ingest.adapters.store import SqlStore
-from shopfloor_ingest.errors import BrokerRefusedError, SettingsError
+from shopfloor_ingest.errors import BrokerRefusedError, SettingsError, StoreUnavailableError
 from shopfloor_ingest.settings import (
     ENV_PREFIX,
     LOOPBACK,
@@ -29,13 +32,15 @@ from shopfloor_ingest.settings import (
     load_settings,
     read_password,
 )
-from shopfloor_ingest.usecases import Ingest
+from shopfloor_ingest.usecases import Ingest, Retention
 from shopfloor_kit.database import open_engine
 from shopfloor_kit.errors import DatabaseUrlError
 from shopfloor_kit.health import health_router
 from shopfloor_kit.logging_setup import configure_logging
 
 log = logging.getLogger(__name__)
+
+RETENTION_EVERY_S = 600
 
 EPILOG = f"""example:
   shopfloor-ingest --broker-host 127.0.0.1 --broker-username ingest \\
@@ -51,14 +56,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the process; return its exit code."""
     parsed = _parser().parse_args(arguments)
     given = {key: value for key, value in vars(parsed).items() if value is not None}
+    command = given.pop("command", None)
     file, address_file = given.pop("config", None), given.pop("address_file", None)
     try:
         settings = load_settings(file, os.environ, given)
         configure_logging(settings.log_level)
+        if command == "reaggregate":
+            return _reaggregate(settings)
         return _Process(settings).run(address_file)
     except (SettingsError, DatabaseUrlError, BrokerRefusedError) as e:
         print(f"shopfloor-ingest: {e}", file=sys.stderr)
         return 2
+    except StoreUnavailableError as e:
+        print(f"shopfloor-ingest: database: {e}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,6 +79,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=("reaggregate",),
+        help="make the sums again from the raw events, and end; ingest may run meanwhile",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML")
     parser.add_argument(
@@ -80,15 +97,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _reaggregate(settings: Settings) -> int:
+    engine = _open(settings)
+    SqlStore(engine).prepare()
+    days = SqlHistory(engine).reaggregate()
+    print(f"sums of {days} days made again")
+    engine.dispose()
+    return 0
+
+
+def _open(settings: Settings) -> Engine:
+    engine = open_engine(settings.database)
+    if engine.url.get_backend_name() == "sqlite":
+        _check_folder(engine.url.database)
+    return engine
+
+
 class _Process:
     """The composition root: the only place that builds adapters."""
 
     def __init__(self, settings: Settings) -> None:
         registry = CollectorRegistry()
-        engine = open_engine(settings.database)
-        _check_folder(engine.url.database)
+        engine = _open(settings)
         meter = PrometheusMeter(registry)
-        self._settings = settings
+        self._settings, self._history = settings, SqlHistory(engine)
         self._fatal: Exception | None = None
         self._stop = threading.Event()
         self._link = _make_link(settings, self._give_up)
@@ -98,7 +130,10 @@ class _Process:
         meter.watch(queue_depth=self._link.depth, connected=lambda: self._link.complaint() is None)
         checks = {"broker": self._link.complaint, "database": self._ingest.complaint}
         api = build_api(
-            SqlReader(engine), health_router(checks, registry), now=lambda: datetime.now(UTC)
+            SqlReader(engine),
+            SqlKpis(engine),
+            health_router(checks, registry),
+            now=lambda: datetime.now(UTC),
         )
         self._server = uvicorn.Server(uvicorn.Config(api, log_config=None, access_log=False))
 
@@ -108,14 +143,17 @@ class _Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         writer = threading.Thread(target=self._write, name="writer")
+        cleaner = threading.Thread(target=self._clean, name="retention")
         with _listen(self._settings) as listener:
             if address_file is not None:
                 _write_address(listener, address_file)
             writer.start()
+            cleaner.start()
             self._link.start()
             self._server.run(sockets=[listener])
         self._stop.set()
         writer.join()
+        cleaner.join()
         self._link.stop()
         if isinstance(self._fatal, BrokerRefusedError):
             raise self._fatal
@@ -129,12 +167,30 @@ class _Process:
             log.exception("writer ended by a fault")
             self._give_up(e)
 
+    def _clean(self) -> None:
+        retention = _retention(self._settings)
+        while not self._stop.wait(RETENTION_EVERY_S):
+            try:
+                gone = retention.enforce(self._history, datetime.now(UTC), self._stop)
+            except StoreUnavailableError as e:
+                log.warning("retention waits for the database", extra={"complaint": str(e)})
+            else:
+                log.info("retention has run", extra={"deleted": gone})
+
     def _give_up(self, error: Exception) -> None:
         self._fatal = error
         self._server.should_exit = True
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._server.should_exit = True
+
+
+def _retention(settings: Settings) -> Retention:
+    events, minutes = settings.keep_events_days, settings.keep_minutes_days
+    return Retention(
+        events=timedelta(days=events) if events else None,
+        minutes=timedelta(days=minutes) if minutes else None,
+    )
 
 
 def _make_link(settings: Settings, give_up: Callable[[BrokerRefusedError], None]) -> BrokerLink:

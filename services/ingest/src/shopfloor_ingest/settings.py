@@ -39,7 +39,15 @@ class Settings(Operator):
     session_expiry_s: Annotated[int, Field(ge=0, le=0xFFFFFFFE)] = Field(
         604_800, description="how long the broker keeps messages for us while we are away"
     )
-    database: str = Field("sqlite:///shopfloor-ingest.db", description="sqlite:///path")
+    database: str = Field(
+        "sqlite:///shopfloor-ingest.db", description="sqlite:///path or postgresql://user@host/name"
+    )
+    keep_events_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        90, description="days until a raw event is deleted, its sums stay; 0 keeps all"
+    )
+    keep_minutes_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        400, description="days until sums per minute are deleted, hours and days stay; 0 keeps all"
+    )
     http_host: Annotated[str, Field(min_length=1)] = Field(
         "127.0.0.1", description="address to listen on; the API asks for no password"
     )

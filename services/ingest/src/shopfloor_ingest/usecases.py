@@ -7,11 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from shopfloor_contracts.acks import Ack
 from shopfloor_ingest.domain.devices import DeviceState
+from shopfloor_ingest.domain.kpis import Change, Page, Question
 from shopfloor_ingest.domain.messages import Accepted, Message, Rejected, judge
 from shopfloor_ingest.domain.periods import Period
 from shopfloor_ingest.errors import StoreUnavailableError, UnknownSiteError
@@ -21,6 +22,9 @@ T = TypeVar("T")
 
 BACKOFF_S = (0.1, 5.0)
 """First and longest pause between two tries to write a batch."""
+
+FORGET_BATCH, FORGET_PAUSE_S = 2000, 0.05
+"""Raw events per step of the retention, and the pause in which writers have their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,49 @@ class Ingest:
         self._complaint = None
 
 
+class History(Protocol):
+    """Raw events and sums over time. Each raises ``StoreUnavailableError``."""
+
+    def forget_events(self, before: int, limit: int) -> int:
+        """Delete up to ``limit`` raw events older than ``before`` (epoch seconds)."""
+
+    def forget_minutes(self, before: int) -> int:
+        """Delete some sums per minute older than ``before``; return how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long raw events and sums per minute are kept; None is for ever."""
+
+    events: timedelta | None
+    minutes: timedelta | None
+
+    def enforce(self, history: History, now: datetime, stop: Stop) -> int:
+        """Delete what is too old, a little at a time, so that no writer waits for long.
+
+        Returns:
+            The number of raw events and of sums that were deleted.
+        """
+        gone = 0
+        if self.events is not None:
+            before = int((now - self.events).timestamp())
+            gone += _until_none(lambda: history.forget_events(before, FORGET_BATCH), stop)
+        if self.minutes is not None:
+            oldest = int((now - self.minutes).timestamp())
+            gone += _until_none(lambda: history.forget_minutes(oldest), stop)
+        return gone
+
+
+def _until_none(step: Callable[[], int], stop: Stop) -> int:
+    gone = 0
+    while not stop.wait(FORGET_PAUSE_S):
+        deleted = step()
+        if deleted == 0:
+            break
+        gone += deleted
+    return gone
+
+
 class Reader(Protocol):
     """Questions to the store. Each raises ``StoreUnavailableError``."""
 
@@ -170,6 +217,19 @@ class Reader(Protocol):
 
     def devices(self, site: str) -> dict[str, DeviceState]:
         """Return the state of each device, by name."""
+
+
+class KpiReader(Protocol):
+    """Questions to the roll-ups. Each raises ``StoreUnavailableError``."""
+
+    def page(self, question: Question) -> Page:
+        """Return one page of rows, ordered by bucket, then by name."""
+
+    def changes(self, question: Question) -> list[Change]:
+        """Return each thing now and a week before, over what both weeks have."""
+
+    def heat(self, question: Question) -> tuple[list[int], Page]:
+        """Return tenths of person-seconds per cell, and what is behind them."""
 
 
 def traffic_report(reader: Reader, site: str, period: Period) -> list[TrafficRow]:
@@ -190,6 +250,24 @@ def device_report(reader: Reader, site: str) -> dict[str, DeviceState]:
     """
     _refuse_unknown(reader, site)
     return reader.devices(site)
+
+
+def kpi_report(reader: Reader, kpis: KpiReader, question: Question) -> Page:
+    """Return one page of a site's figures. Raises ``UnknownSiteError``: never heard."""
+    _refuse_unknown(reader, question.site)
+    return kpis.page(question)
+
+
+def week_over_week(reader: Reader, kpis: KpiReader, question: Question) -> list[Change]:
+    """Return a site's figures beside those of a week before. Raises ``UnknownSiteError``."""
+    _refuse_unknown(reader, question.site)
+    return kpis.changes(question)
+
+
+def heat_report(reader: Reader, kpis: KpiReader, question: Question) -> tuple[list[int], Page]:
+    """Return where people stood in a site's cameras. Raises ``UnknownSiteError``."""
+    _refuse_unknown(reader, question.site)
+    return kpis.heat(question)
 
 
 def _refuse_unknown(reader: Reader, site: str) -> None:

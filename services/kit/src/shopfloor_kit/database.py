@@ -1,11 +1,12 @@
-"""One engine per process, set up for durability. SQLite now; the same Core code on PostgreSQL."""
+"""One engine per process, set up for durability: SQLite, or PostgreSQL with the same Core code."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from shopfloor_kit.errors import DatabaseUrlError
@@ -13,21 +14,43 @@ from shopfloor_kit.errors import DatabaseUrlError
 BUSY_TIMEOUT_MS = 2000
 """How long a statement waits for another process's lock before it is an error."""
 
+CONNECT_TIMEOUT_S = 5
+
+_EXPECTED = "sqlite:///path or postgresql://user@host/name"
 _READ_ONLY = "shopfloor_read_only"
 
 
 def open_engine(url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Engine:
-    """Make the engine for ``sqlite:///path``; nothing is opened yet.
+    """Make the engine for ``sqlite:///path`` or ``postgresql://…``; nothing is opened yet.
 
     Raises:
-        DatabaseUrlError: not a URL, or of a database that is not supported.
+        DatabaseUrlError: not a URL, or of a database that is not supported here.
     """
     try:
-        backend = make_url(url).get_backend_name()
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
     except ArgumentError as e:
-        raise DatabaseUrlError(f"database {url!r} is not a URL, expected sqlite:///path") from e
-    if backend != "sqlite" or make_url(url).database in (None, "", ":memory:"):
-        raise DatabaseUrlError(f"database is {backend!r}, expected sqlite:///path")
+        raise DatabaseUrlError(f"database is no URL, expected {_EXPECTED}") from e
+    if backend == "postgresql":
+        return _open_postgresql(parsed, busy_timeout_ms)
+    if backend != "sqlite" or parsed.database in (None, "", ":memory:"):
+        raise DatabaseUrlError(f"database is {backend!r}, expected {_EXPECTED}")
+    return _open_sqlite(parsed, busy_timeout_ms)
+
+
+def _open_postgresql(url: URL, busy_timeout_ms: int) -> Engine:
+    if find_spec("psycopg") is None:
+        raise DatabaseUrlError("database is 'postgresql', which wants the extra 'postgresql'")
+    # A replica that hangs in a lock would hold its batch for ever: it gives up and tries again.
+    options = f"-c lock_timeout={busy_timeout_ms:d} -c timezone=UTC"
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": options},
+    )
+
+
+def _open_sqlite(url: URL, busy_timeout_ms: int) -> Engine:
     engine = create_engine(url)
 
     def on_connect(connection: SqliteConnection, _: Any) -> None:

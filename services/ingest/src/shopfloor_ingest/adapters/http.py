@@ -1,4 +1,4 @@
-"""The HTTP API: a site's traffic and devices; health and metrics come from the kit."""
+"""The HTTP API: a site's traffic and devices. Its figures are in ``http_kpis``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from shopfloor_contracts.base import SLUG_PATTERN
+from shopfloor_ingest.adapters.http_kpis import kpi_router
 from shopfloor_ingest.domain.devices import DeviceState
 from shopfloor_ingest.domain.periods import make_period
 from shopfloor_ingest.errors import QueryError, StoreUnavailableError, UnknownSiteError
-from shopfloor_ingest.usecases import Reader, device_report, traffic_report
+from shopfloor_ingest.usecases import KpiReader, Reader, device_report, traffic_report
 from shopfloor_kit.problems import install_problems, problem_response
 
 Site = Annotated[str, Path(pattern=SLUG_PATTERN)]
@@ -68,7 +69,9 @@ class DevicesBody(_Body):
     devices: list[DeviceBody]
 
 
-def build_api(reader: Reader, health: APIRouter, *, now: Callable[[], datetime]) -> FastAPI:
+def build_api(
+    reader: Reader, kpis: KpiReader, health: APIRouter, *, now: Callable[[], datetime]
+) -> FastAPI:
     """Assemble the application."""
     app = FastAPI(title="Shopfloor ingest", version="0.1.0", docs_url=None, redoc_url=None)
     install_problems(app)
@@ -77,6 +80,7 @@ def build_api(reader: Reader, health: APIRouter, *, now: Callable[[], datetime])
     app.add_exception_handler(StoreUnavailableError, _problem(503, "store-unavailable"))
     app.include_router(health)
     app.include_router(_sites(reader, now))
+    app.include_router(kpi_router(reader, kpis, now))
     return app
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from shopfloor_contracts.events import OccupancyEvent, TrafficEvent
 from shopfloor_ingest.domain.devices import DeviceState, DeviceStatus
 from shopfloor_ingest.domain.messages import Accepted, Rejected
+from shopfloor_ingest.domain.rollups import began_at
 
 PARKED_BYTES = 4096
 """Of a rejected payload: enough to see what it was, too little to fill a disk."""
@@ -34,50 +34,7 @@ def event_row(accepted: Accepted) -> Values:
         "time": instant(event.time),
         "received_at": instant(accepted.message.received_at),
         "data": event.data.model_dump_json(),
-    }
-
-
-def traffic_rows(accepted: Accepted) -> list[Values]:
-    """Return one row per line; none for another kind of event."""
-    event = accepted.event
-    if not isinstance(event, TrafficEvent):
-        return []
-    return [
-        {
-            **_window(accepted, event),
-            "line": line.line,
-            "crossings_in": line.crossings_in,
-            "crossings_out": line.crossings_out,
-        }
-        for line in event.data.lines
-    ]
-
-
-def occupancy_rows(accepted: Accepted) -> list[Values]:
-    """Return one row per zone; none for another kind of event."""
-    event = accepted.event
-    if not isinstance(event, OccupancyEvent):
-        return []
-    return [
-        {
-            **_window(accepted, event),
-            "zone": zone.zone,
-            "people_s": zone.people_s,
-            "observed_s": zone.observed_s,
-            "people_max": zone.people_max,
-        }
-        for zone in event.data.zones
-    ]
-
-
-def _window(accepted: Accepted, event: TrafficEvent | OccupancyEvent) -> Values:
-    return {
-        "event_id": str(event.id),
-        "site": accepted.topic.site,
-        "camera": accepted.camera,
-        "window_start": int(event.data.window_start.timestamp()),
-        "window_s": event.data.window_s,
-        "coverage_ratio": event.data.coverage_ratio,
+        "began_at": began_at(event.data, event.time),
     }
 
 
@@ -87,7 +44,7 @@ def dead_letter_row(rejected: Rejected) -> Values:
         "received_at": instant(rejected.message.received_at),
         "topic": rejected.message.topic[:1000],
         "reason": rejected.reason,
-        "detail": rejected.detail[:1000],
+        "detail": rejected.detail[:1000].replace("\0", "\N{REPLACEMENT CHARACTER}"),
         "payload": rejected.message.payload[:PARKED_BYTES],
     }
 

@@ -1,28 +1,30 @@
-"""One batch, one transaction: events, measures, devices, watermarks and dead letters."""
+"""One batch, one transaction: events, roll-ups, devices, watermarks and dead letters."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Engine, Table, delete, func, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from shopfloor_contracts.acks import Ack
 from shopfloor_contracts.events import BirthEvent, DeathEvent, HeartbeatEvent
 from shopfloor_ingest.adapters import rows
-from shopfloor_ingest.adapters.dialects import upsert
-from shopfloor_ingest.adapters.marks import advance, read_up_to
+from shopfloor_ingest.adapters.dialects import cause, upsert
+from shopfloor_ingest.adapters.history import raw_since, sum_again_if_due
+from shopfloor_ingest.adapters.marks import advance, of_stream, read_up_to
+from shopfloor_ingest.adapters.rollups import add_rollups
+from shopfloor_ingest.adapters.schema import lock_as_writer, migrate
 from shopfloor_ingest.adapters.tables import (
     DEAD_LETTERS,
     DEVICES,
     EVENTS,
-    METADATA,
-    OCCUPANCY,
-    TRAFFIC,
+    WAITING,
 )
 from shopfloor_ingest.domain.devices import next_state
 from shopfloor_ingest.domain.messages import Accepted, Rejected, StreamKey
+from shopfloor_ingest.domain.rollups import Origin, began_at, collect
 from shopfloor_ingest.domain.watermarks import Arrival
 from shopfloor_ingest.errors import StoreUnavailableError
 from shopfloor_ingest.usecases import Acknowledgement, Outcome
@@ -37,12 +39,13 @@ class SqlStore:
         self._engine = engine
 
     def prepare(self) -> None:
-        """Create missing tables."""
+        """Bring the schema up to date, and the roll-ups where it wants that."""
         try:
             with self._engine.begin() as connection:
-                METADATA.create_all(connection)
+                migrate(connection)
+                sum_again_if_due(connection)
         except SQLAlchemyError as e:
-            raise StoreUnavailableError(_cause(e)) from e
+            raise StoreUnavailableError(cause(e)) from e
 
     def write(self, batch: Sequence[Accepted | Rejected]) -> Outcome:
         """Commit all of the batch, or raise and leave no trace."""
@@ -50,7 +53,7 @@ class SqlStore:
             with self._engine.begin() as connection:
                 return _Transaction(connection).run(batch)
         except SQLAlchemyError as e:
-            raise StoreUnavailableError(_cause(e)) from e
+            raise StoreUnavailableError(cause(e)) from e
 
 
 class _Transaction:
@@ -61,6 +64,7 @@ class _Transaction:
         self._rejected: list[Rejected] = []
 
     def run(self, batch: Sequence[Accepted | Rejected]) -> Outcome:
+        lock_as_writer(self._connection)
         accepted = [judged for judged in batch if isinstance(judged, Accepted)]
         for judged in batch:
             if isinstance(judged, Rejected):
@@ -85,8 +89,12 @@ class _Transaction:
         first: dict[str, Accepted] = {}
         for accepted in events:
             first.setdefault(str(accepted.event.id), accepted)
-        fresh = self._insert_events(list(first.values()))
+        forgotten = self._forgotten(first)
+        # In a fixed order, so that two replicas never wait for each other's rows.
+        news = sorted(first.keys() - forgotten)
+        fresh = self._insert_events([first[identity] for identity in news])
         known = self._owners(first.keys() - fresh)
+        known |= {identity: _owner(first[identity]) for identity in forgotten}
         for accepted in events:
             identity = str(accepted.event.id)
             new = identity in fresh and first[identity] is accepted
@@ -101,7 +109,29 @@ class _Transaction:
             if accepted.durable:
                 arrival = Arrival(accepted.event.seq, accepted.event.prevseq, fresh=new)
                 self._arrivals[accepted.key].append(arrival)
-        self._insert_measures([first[identity] for identity in first if identity in fresh])
+        stored = [first[identity] for identity in first if identity in fresh]
+        add_rollups(self._connection, collect((_origin(one), one.event.data) for one in stored))
+
+    def _forgotten(self, events: dict[str, Accepted]) -> set[str]:
+        """Return the ids of those that were stored, counted and since deleted by the retention.
+
+        Of so old an event only the watermark still knows that it was here: what it has passed,
+        or what waits ahead of it, is not counted again.
+        """
+        since = raw_since(self._connection)
+        old = {
+            identity: accepted
+            for identity, accepted in events.items()
+            if accepted.durable and began_at(accepted.event.data, accepted.event.time) < since
+        }
+        return {identity for identity, accepted in old.items() if self._was_here(accepted)}
+
+    def _was_here(self, accepted: Accepted) -> bool:
+        key, seq = accepted.key, accepted.event.seq
+        if seq <= read_up_to(self._connection, key):
+            return True
+        ahead = select(WAITING.c.seq).where(of_stream(WAITING, key), WAITING.c.seq == seq)
+        return self._connection.execute(ahead).first() is not None
 
     def _insert_events(self, events: list[Accepted]) -> set[str]:
         """Insert; return the ids of those that were not there."""
@@ -127,21 +157,14 @@ class _Transaction:
             reason, detail = "sequence", f"seq {event.seq} was stored as another kind than {kind}"
         self._reject(Rejected(accepted.message, reason, detail))
 
-    def _insert_measures(self, stored: list[Accepted]) -> None:
-        traffic = [row for accepted in stored for row in rows.traffic_rows(accepted)]
-        occupancy = [row for accepted in stored for row in rows.occupancy_rows(accepted)]
-        tables: list[tuple[Table, list[rows.Values]]] = [(TRAFFIC, traffic), (OCCUPANCY, occupancy)]
-        for table, values in tables:
-            if values:
-                self._connection.execute(insert(table), values)
-
     def _follow_devices(self, events: list[Accepted]) -> None:
         for accepted in events:
             event, topic = accepted.event, accepted.topic
             if not isinstance(event, BirthEvent | DeathEvent | HeartbeatEvent):
                 continue
             query = select(DEVICES).where(DEVICES.c.site == topic.site)
-            row = self._connection.execute(query.where(DEVICES.c.device == topic.device)).first()
+            query = query.where(DEVICES.c.device == topic.device).with_for_update()
+            row = self._connection.execute(query).first()
             before = None if row is None else rows.device_state(row)
             after = next_state(before, event, accepted.message.received_at)
             values = rows.device_row(topic.site, topic.device, after)
@@ -153,9 +176,7 @@ class _Transaction:
                 self._outcome.stored[str(topic.kind)] += 1
 
     def _move_watermarks(self) -> None:
-        # In a fixed order, so that two replicas never wait for each other's locks.
-        for key in sorted(self._arrivals, key=lambda key: (key.site, key.device, key.stream)):
-            moved = advance(self._connection, key, self._arrivals[key])
+        for key, moved in advance(self._connection, self._arrivals).items():
             self._outcome.dropped += moved.dropped
             self._acknowledge(key, moved.up_to)
 
@@ -184,5 +205,5 @@ def _owner(accepted: Accepted) -> tuple[str, str]:
     return (accepted.topic.site, accepted.topic.device)
 
 
-def _cause(error: SQLAlchemyError) -> str:
-    return str(getattr(error, "orig", None) or error)
+def _origin(accepted: Accepted) -> Origin:
+    return Origin(accepted.topic.site, accepted.topic.device, accepted.camera)

@@ -1,11 +1,15 @@
-"""The tables, for SQLite and PostgreSQL alike. Instants are UTC; window starts epoch seconds."""
+"""The tables, for SQLite and PostgreSQL alike. Instants are UTC text; ``began_at``
+and ``bucket_start`` are epoch seconds.
+
+Every change here is a migration too (``adapters/migrations``): a test holds both together. The
+views ``traffic`` and ``occupancy`` over the minute roll-ups exist in migrations only.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    Float,
     Index,
     Integer,
     LargeBinary,
@@ -17,6 +21,7 @@ from sqlalchemy import (
 )
 
 from shopfloor_contracts.events import DURABLE_KINDS
+from shopfloor_ingest.domain.rollups import SHAPES, Shape
 
 METADATA = MetaData()
 _DURABLE = text(f"kind IN ({', '.join(repr(str(kind)) for kind in sorted(DURABLE_KINDS))})")
@@ -35,6 +40,8 @@ EVENTS = Table(
     Column("time", String(32), nullable=False),
     Column("received_at", String(32), nullable=False),
     Column("data", Text, nullable=False),
+    Column("began_at", BigInteger, nullable=False),
+    Index("events_began_at", "began_at"),
     # Births and deaths number themselves per boot: only an outbox promises uniqueness.
     Index(
         "events_stream_seq",
@@ -48,35 +55,11 @@ EVENTS = Table(
     ),
 )
 
-TRAFFIC = Table(
-    "traffic",
+MAINTENANCE = Table(
+    "maintenance",
     METADATA,
-    Column("event_id", String(36), primary_key=True),
-    Column("site", String(63), nullable=False),
-    Column("camera", String(63), nullable=False),
-    Column("line", String(63), primary_key=True),
-    Column("window_start", BigInteger, nullable=False),
-    Column("window_s", Float, nullable=False),
-    Column("crossings_in", BigInteger, nullable=False),
-    Column("crossings_out", BigInteger, nullable=False),
-    Column("coverage_ratio", Float, nullable=False),
-    Index("traffic_site_window", "site", "window_start"),
-)
-
-OCCUPANCY = Table(
-    "occupancy",
-    METADATA,
-    Column("event_id", String(36), primary_key=True),
-    Column("site", String(63), nullable=False),
-    Column("camera", String(63), nullable=False),
-    Column("zone", String(63), primary_key=True),
-    Column("window_start", BigInteger, nullable=False),
-    Column("window_s", Float, nullable=False),
-    Column("people_s", Float, nullable=False),
-    Column("observed_s", Float, nullable=False),
-    Column("people_max", BigInteger, nullable=False),
-    Column("coverage_ratio", Float, nullable=False),
-    Index("occupancy_site_window", "site", "window_start"),
+    Column("name", String(30), primary_key=True),
+    Column("value", BigInteger, nullable=False),
 )
 
 DEVICES = Table(
@@ -123,3 +106,21 @@ DEAD_LETTERS = Table(
     Column("payload", LargeBinary, nullable=False),
     sqlite_autoincrement=True,
 )
+
+
+def _rollup_table(shape: Shape) -> Table:
+    names = {"site": 63, "camera": 63, "device": 63, "model_digest": 64}
+    keys = [
+        Column(key, BigInteger, primary_key=True)
+        if key.startswith("bucket_")
+        else Column(key, String(names.get(key, 63)), primary_key=True)
+        for key in shape.keys
+    ]
+    figures = [Column(name, BigInteger, nullable=False) for name in (*shape.sums, *shape.maxima)]
+    cells = [Column("cells", LargeBinary, nullable=False)] if shape.grid else []
+    # One tree in the order of the questions: a site's buckets of one length lie side by side.
+    return Table(f"rollup_{shape.kind}", METADATA, *keys, *figures, *cells, sqlite_with_rowid=False)
+
+
+ROLLUPS = {kind: _rollup_table(shape) for kind, shape in SHAPES.items()}
+"""Sums per bucket of a minute, an hour and a day (``bucket_s``); one table per kind."""

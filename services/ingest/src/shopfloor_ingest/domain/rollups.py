@@ -1,0 +1,240 @@
+"""What is summed per minute, hour and day, and how an event adds to it. Pure.
+
+Seconds are summed as whole milliseconds: integer sums do not depend on the order in which events
+arrive, so that sums kept while events come equal sums made again from what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from shopfloor_contracts.aggregates import DwellData, HeatData, QueueData, ShelfData
+from shopfloor_contracts.alerts import AlertData, AlertState
+from shopfloor_contracts.events import EventData, Kind, OccupancyData, TrafficData
+from shopfloor_contracts.windows import Window
+from shopfloor_ingest.domain.periods import BUCKETS
+
+HISTOGRAM_BUCKETS = 8
+KEY = ("site", "bucket_s", "bucket_start", "camera", "device", "model_digest")
+WINDOW_SUMS = ("windows", "window_ms", "covered_ms", "frames", "degraded_ms")
+
+Key = tuple[Any, ...]
+"""Values of ``KEY``, then those of the shape's ``names``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What one kind of event is summed to. A histogram is eight sums, ``NAME_0`` … ``NAME_7``."""
+
+    kind: Kind
+    names: tuple[str, ...]
+    counts: tuple[str, ...]
+    histograms: tuple[str, ...] = ()
+    maxima: tuple[str, ...] = ()
+    grid: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Columns that name a row."""
+        return (*KEY, *self.names)
+
+    @property
+    def sums(self) -> tuple[str, ...]:
+        """Columns that merge by addition."""
+        buckets = (f"{name}_{i}" for name in self.histograms for i in range(HISTOGRAM_BUCKETS))
+        return (*WINDOW_SUMS, *self.counts, *buckets)
+
+
+SHAPES = {
+    shape.kind: shape
+    for shape in (
+        Shape(Kind.TRAFFIC, ("line",), ("crossings_in", "crossings_out")),
+        Shape(
+            Kind.OCCUPANCY, ("zone",), ("people_ms", "observed_ms"), ("level_ms",), ("people_max",)
+        ),
+        Shape(
+            Kind.DWELL,
+            ("zone",),
+            ("observed_ms", "entries", "exits", "lost", "dwell_ms"),
+            ("visits",),
+            ("dwell_max_ms",),
+        ),
+        Shape(
+            Kind.QUEUE,
+            ("zone",),
+            ("observed_ms", "people_ms", "joined", "served", "lost", "wait_ms"),
+            ("length_ms", "waits"),
+            ("people_max", "wait_max_ms"),
+        ),
+        Shape(Kind.HEAT, (), ("observed_ms", "people_ms"), grid=True),
+        Shape(
+            Kind.SHELF,
+            ("slot",),
+            (
+                *("correct_ms", "empty_ms", "wrong_ms", "unknown_ms", "hidden_ms"),
+                *("removals", "returns"),
+            ),
+        ),
+        Shape(
+            Kind.ALERT,
+            ("about", "rule", "severity"),
+            ("raised", "cleared", "noisy", "suppressed"),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose event it is."""
+
+    site: str
+    device: str
+    camera: str
+
+
+@dataclass(slots=True)
+class Sums:
+    """What a row holds so far; merges in place."""
+
+    sums: list[int]
+    maxima: list[int]
+    cells: list[int]
+    """Tenths of person-seconds per cell, row by row; empty without a grid."""
+
+    def add(self, other: Sums) -> None:
+        """Merge ``other`` into this."""
+        self.sums = [a + b for a, b in zip(self.sums, other.sums, strict=True)]
+        self.maxima = [max(a, b) for a, b in zip(self.maxima, other.maxima, strict=True)]
+        self.cells = [a + b for a, b in zip(self.cells, other.cells, strict=True)]
+
+
+Rollups = dict[Kind, dict[Key, Sums]]
+
+
+def began_at(data: EventData, said_at: datetime) -> int:
+    """Return the second (epoch) at which an event counts: a window counts where it begins."""
+    if isinstance(data, Window):
+        return int(data.window_start.timestamp())
+    return int((data.at if isinstance(data, AlertData) else said_at).timestamp())
+
+
+def collect(events: Iterable[tuple[Origin, EventData]]) -> Rollups:
+    """Sum events per kind, bucket and thing; kinds that are not summed are passed over."""
+    found: Rollups = {}
+    for origin, data in events:
+        read = _READERS.get(type(data))
+        if read is None:
+            continue
+        kind, parts = read(data)
+        rows = found.setdefault(kind, {})
+        began_s = began_at(data, _UNUSED)
+        digest = data.model_digest if isinstance(data, Window) else ""
+        for bucket_s in BUCKETS.values():
+            start = began_s - began_s % bucket_s
+            prefix = (origin.site, bucket_s, start, origin.camera, origin.device, digest)
+            for names, sums, maxima, cells in parts:
+                _merge(rows, prefix + names, Sums(sums, maxima, cells))
+    return found
+
+
+_UNUSED = datetime.fromtimestamp(0, UTC)
+_Part = tuple[tuple[str, ...], list[int], list[int], list[int]]
+_Parts = tuple[Kind, list[_Part]]
+
+
+def _merge(rows: dict[Key, Sums], key: Key, sums: Sums) -> None:
+    row = rows.get(key)
+    if row is None:
+        rows[key] = sums
+    else:
+        row.add(sums)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _base(window: Window) -> list[int]:
+    window_ms = _ms(window.window_s)
+    covered_ms = _ms(window.window_s * window.coverage_ratio)
+    return [1, window_ms, covered_ms, window.frames, window_ms if window.degraded else 0]
+
+
+def _traffic(data: TrafficData) -> _Parts:
+    base = _base(data)
+    return Kind.TRAFFIC, [
+        ((line.line,), [*base, line.crossings_in, line.crossings_out], [], [])
+        for line in data.lines
+    ]
+
+
+def _occupancy(data: OccupancyData) -> _Parts:
+    base = _base(data)
+    return Kind.OCCUPANCY, [
+        (
+            (z.zone,),
+            [*base, _ms(z.people_s), _ms(z.observed_s), *map(_ms, z.histogram_s)],
+            [z.people_max],
+            [],
+        )
+        for z in data.zones
+    ]
+
+
+def _dwell(data: DwellData) -> _Parts:
+    base = _base(data)
+    return Kind.DWELL, [
+        (
+            (z.zone,),
+            [*base, _ms(z.observed_s), z.entries, z.exits, z.lost, _ms(z.dwell_s), *z.histogram],
+            [_ms(z.dwell_max_s)],
+            [],
+        )
+        for z in data.zones
+    ]
+
+
+def _queue(data: QueueData) -> _Parts:
+    parts: list[_Part] = []
+    for z in data.zones:
+        counts = [_ms(z.observed_s), _ms(z.people_s), z.joined, z.served, z.lost, _ms(z.wait_s)]
+        buckets = [*map(_ms, z.length_histogram_s), *z.wait_histogram]
+        maxima = [z.people_max, _ms(z.wait_max_s)]
+        parts.append(((z.zone,), [*_base(data), *counts, *buckets], maxima, []))
+    return Kind.QUEUE, parts
+
+
+def _heat(data: HeatData) -> _Parts:
+    cells = [round(cell * 10) for row in data.cells_s for cell in row]
+    return Kind.HEAT, [((), [*_base(data), _ms(data.observed_s), _ms(data.people_s)], [], cells)]
+
+
+def _shelf(data: ShelfData) -> _Parts:
+    parts: list[_Part] = []
+    for s in data.slots:
+        spent = (s.correct_s, s.empty_s, s.wrong_s, s.unknown_s, s.hidden_s)
+        sums = [*_base(data), *map(_ms, spent), s.removals, s.returns]
+        parts.append(((s.slot,), sums, [], []))
+    return Kind.SHELF, parts
+
+
+def _alert(data: AlertData) -> _Parts:
+    states = [int(data.state is state) for state in AlertState]
+    names = (data.about or "", data.rule, str(data.severity))
+    no_window = [0] * len(WINDOW_SUMS)
+    return Kind.ALERT, [(names, [*no_window, *states, data.suppressed], [], [])]
+
+
+_READERS: dict[type, Callable[[Any], _Parts]] = {
+    TrafficData: _traffic,
+    OccupancyData: _occupancy,
+    DwellData: _dwell,
+    QueueData: _queue,
+    HeatData: _heat,
+    ShelfData: _shelf,
+    AlertData: _alert,
+}
