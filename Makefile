@@ -2,7 +2,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
-        eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker models train-person-nano \
+        eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-series models train-person-nano \
         faults-camera soak clean
 
 PY := .venv/bin
@@ -76,6 +76,9 @@ bench-edge: setup ## CPU per camera beside a plain script and the floor: var/ben
 	  --disable-pip-version-check --no-deps --target var/bench/trackers \
 	  -r tests/perf/trackers-requirements.txt
 	@$(PY)/python tests/perf/bench_edge.py
+
+bench-series: setup ## series that ingest exposes for 5,000 sites of 50 cameras: var/bench/series.json
+	@$(PY)/python tests/perf/bench_series.py
 
 train-person-nano: setup ## make the embedded detector again: about 4 minutes, wants SHOPFLOOR_MIRROR
 	@tools/setup-training.sh

@@ -16,6 +16,12 @@ from pathlib import Path
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from shopfloor_ingest.adapters.fleet import (
+    DeviceReader,
+    FleetCollector,
+    FleetFigures,
+    WatchedStore,
+)
 from shopfloor_ingest.adapters.http import build_api
 from shopfloor_ingest.adapters.metrics import PrometheusMeter
 from shopfloor_ingest.adapters.mqtt import BrokerAccount, BrokerLink
@@ -92,14 +98,14 @@ class _Process:
         self._fatal: Exception | None = None
         self._stop = threading.Event()
         self._link = _make_link(settings, self._give_up)
-        self._ingest = Ingest(
-            inbox=self._link, store=SqlStore(engine), acks=self._link, meter=meter
-        )
+        fleet = FleetFigures()
+        store = WatchedStore(SqlStore(engine), fleet, meter, now=_now)
+        self._ingest = Ingest(inbox=self._link, store=store, acks=self._link, meter=meter)
         meter.watch(queue_depth=self._link.depth, connected=lambda: self._link.complaint() is None)
+        meter.watch_database(lambda: self._ingest.complaint() is None)
+        registry.register(FleetCollector(DeviceReader(engine), fleet, now=_now))
         checks = {"broker": self._link.complaint, "database": self._ingest.complaint}
-        api = build_api(
-            SqlReader(engine), health_router(checks, registry), now=lambda: datetime.now(UTC)
-        )
+        api = build_api(SqlReader(engine), health_router(checks, registry), now=_now)
         self._server = uvicorn.Server(uvicorn.Config(api, log_config=None, access_log=False))
 
     def run(self, address_file: Path | None) -> int:
@@ -135,6 +141,10 @@ class _Process:
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._server.should_exit = True
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _make_link(settings: Settings, give_up: Callable[[BrokerRefusedError], None]) -> BrokerLink:
