@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
         eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-series models train-person-nano \
-        faults-camera soak clean
+        dashboards check-dashboards faults-camera soak clean
 
 PY := .venv/bin
 SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src dashboards/src
@@ -79,6 +79,13 @@ bench-edge: setup ## CPU per camera beside a plain script and the floor: var/ben
 
 bench-series: setup ## series that ingest exposes for 5,000 sites of 50 cameras: var/bench/series.json
 	@$(PY)/python tests/perf/bench_series.py
+
+dashboards: setup ## write Grafana's dashboards from their code: dashboards/json
+	@$(PY)/python -W ignore::DeprecationWarning -m shopfloor_dashboards.main dashboards/json
+
+check-dashboards: setup ## dashboards, rules and runbooks: names, units, links, and data from a real Prometheus
+	@$(PY)/python -m pytest -q tests/unit/test_alerting.py tests/unit/shopfloor_dashboards \
+	  tests/component/shopfloor_dashboards
 
 train-person-nano: setup ## make the embedded detector again: about 4 minutes, wants SHOPFLOOR_MIRROR
 	@tools/setup-training.sh

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from shopfloor_dashboards.declared import BUILT_IN, exported_metrics
 from shopfloor_dashboards.promql import metric_names
 
