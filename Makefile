@@ -84,8 +84,10 @@ dashboards: setup ## write Grafana's dashboards from their code: dashboards/json
 	@$(PY)/python -W ignore::DeprecationWarning -m shopfloor_dashboards.main dashboards/json
 
 check-dashboards: setup ## dashboards, rules and runbooks: names, units, links, and data from a real Prometheus
-	@$(PY)/python -m pytest -q tests/unit/test_alerting.py tests/unit/shopfloor_dashboards \
-	  tests/component/shopfloor_dashboards
+	@test -e var/npm/node_modules/@grafana/schema || ! command -v npm >/dev/null || npm install --silent \
+	  --prefix var/npm @grafana/schema@13.2.3 typescript@5.9.3 || echo "no types of Grafana at hand"
+	@$(PY)/python -m pytest -q tests/unit/test_alerting.py tests/component/test_alertmanager_routes.py \
+	  tests/unit/shopfloor_dashboards tests/component/shopfloor_dashboards
 
 train-person-nano: setup ## make the embedded detector again: about 4 minutes, wants SHOPFLOOR_MIRROR
 	@tools/setup-training.sh

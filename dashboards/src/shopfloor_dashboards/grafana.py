@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import count
 
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
@@ -39,7 +40,12 @@ def to_json(board: Board) -> str:
     built = built.link(others)
     for number, panel in zip(count(1), board.panels, strict=False):
         built = built.with_panel(_panel(number, panel))
-    return JSONEncoder(sort_keys=True, indent=2).encode(built.build()) + "\n"
+    model = json.loads(JSONEncoder().encode(built.build()))
+    for variable in model["templating"]["list"]:
+        # The SDK writes what intervals have to every variable; Grafana's own types refuse that.
+        for key in ("auto", "auto_min", "auto_count"):
+            variable.pop(key, None)
+    return json.dumps(model, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
 
 
 def _variable(name: str, query: str) -> dashboard.QueryVariable:
