@@ -81,6 +81,14 @@ def test_an_older_event_that_comes_late_does_not_age_a_site(fleet):
     assert newest == NOW.timestamp()
 
 
+def test_a_site_that_was_silent_before_the_start_grows_old_from_then_on(fleet):
+    fleet.add("oslo", "a", seen_at=NOW - timedelta(hours=9))
+
+    newest = fleet.value("shopfloor_fleet_newest_event_timestamp_seconds", site="oslo")
+
+    assert newest == NOW.timestamp()
+
+
 def test_an_alert_that_is_sent_again_is_counted_once(fleet):
     raised = alert("oslo", Severity.CRITICAL)
 

@@ -133,6 +133,7 @@ class FleetCollector(Collector):
         now: Callable[[], datetime],
     ) -> None:
         self._devices, self._figures, self._now = devices, figures, now
+        self._started_s = now().timestamp()
 
     def describe(self) -> Iterable[Metric]:
         """Name the families without asking the database."""
@@ -141,6 +142,7 @@ class FleetCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return every family with its samples."""
         families = FleetFamilies()
+        newest_s = self._figures.newest_s()
         try:
             sites = add_up(self._devices(), self._now())
         except StoreUnavailableError:
@@ -149,7 +151,10 @@ class FleetCollector(Collector):
             families.complete.add_metric([], 1)
             for name, site in sites.items():
                 _describe_site(families, name, site)
-        for name, at_s in self._figures.newest_s().items():
+                # A site that fell silent before we started grows old from our start on: without
+                # this a restart would end its alert for good.
+                newest_s.setdefault(name, self._started_s)
+        for name, at_s in newest_s.items():
             families.newest.add_metric([name], at_s)
         for (name, severity), count in self._figures.alerts().items():
             families.alerts.add_metric([name, severity], count)
