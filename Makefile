@@ -2,11 +2,11 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
-        eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries models train-person-nano \
-        faults-camera soak clean
+        eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries bench-series \
+        models train-person-nano dashboards check-dashboards faults-camera soak clean
 
 PY := .venv/bin
-SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src
+SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src dashboards/src
 
 help: ## show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -27,7 +27,7 @@ lint: setup ## formatting, types, import rules, unused code and dependencies, ge
 	$(PY)/ruff check .
 	$(PY)/mypy $(SOURCES)
 	$(PY)/lint-imports --no-cache
-	@for d in services/contracts services/kit services/ingest edge models cloud/demo; do \
+	@for d in services/contracts services/kit services/ingest edge models cloud/demo dashboards; do \
 	  echo "deptry $$d" && (cd $$d && "$(CURDIR)/$(PY)/deptry" src) || exit 1; done
 	$(PY)/vulture
 	$(PY)/python -m shopfloor_contracts.documents docs/contracts --check
@@ -76,6 +76,18 @@ bench-edge: setup ## CPU per camera beside a plain script and the floor: var/ben
 	  --disable-pip-version-check --no-deps --target var/bench/trackers \
 	  -r tests/perf/trackers-requirements.txt
 	@$(PY)/python tests/perf/bench_edge.py
+
+bench-series: setup ## series that ingest exposes for 5,000 sites of 50 cameras: var/bench/series.json
+	@$(PY)/python tests/perf/bench_series.py
+
+dashboards: setup ## write Grafana's dashboards from their code: dashboards/json
+	@$(PY)/python -W ignore::DeprecationWarning -m shopfloor_dashboards.main dashboards/json
+
+check-dashboards: setup ## dashboards, rules and runbooks: names, units, links, and data from a real Prometheus
+	@test -e var/npm/node_modules/@grafana/schema || ! command -v npm >/dev/null || npm install --silent \
+	  --prefix var/npm @grafana/schema@13.2.3 typescript@5.9.3 || echo "no types of Grafana at hand"
+	@$(PY)/python -m pytest -q tests/unit/test_alerting.py tests/component/test_alertmanager_routes.py \
+	  tests/unit/shopfloor_dashboards tests/component/shopfloor_dashboards
 
 train-person-nano: setup ## make the embedded detector again: about 4 minutes, wants SHOPFLOOR_MIRROR
 	@tools/setup-training.sh

@@ -17,6 +17,12 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
+from shopfloor_ingest.adapters.fleet import (
+    DeviceReader,
+    FleetCollector,
+    FleetFigures,
+    WatchedStore,
+)
 from shopfloor_ingest.adapters.history import SqlHistory
 from shopfloor_ingest.adapters.http import build_api
 from shopfloor_ingest.adapters.kpi_queries import SqlKpis
@@ -124,16 +130,15 @@ class _Process:
         self._fatal: Exception | None = None
         self._stop = threading.Event()
         self._link = _make_link(settings, self._give_up)
-        self._ingest = Ingest(
-            inbox=self._link, store=SqlStore(engine), acks=self._link, meter=meter
-        )
+        fleet = FleetFigures()
+        store = WatchedStore(SqlStore(engine), fleet, meter, now=_now)
+        self._ingest = Ingest(inbox=self._link, store=store, acks=self._link, meter=meter)
         meter.watch(queue_depth=self._link.depth, connected=lambda: self._link.complaint() is None)
+        meter.watch_database(lambda: self._ingest.complaint() is None)
+        registry.register(FleetCollector(DeviceReader(engine), fleet, now=_now))
         checks = {"broker": self._link.complaint, "database": self._ingest.complaint}
         api = build_api(
-            SqlReader(engine),
-            SqlKpis(engine),
-            health_router(checks, registry),
-            now=lambda: datetime.now(UTC),
+            SqlReader(engine), SqlKpis(engine), health_router(checks, registry), now=_now
         )
         self._server = uvicorn.Server(uvicorn.Config(api, log_config=None, access_log=False))
 
@@ -191,6 +196,10 @@ def _retention(settings: Settings) -> Retention:
         events=timedelta(days=events) if events else None,
         minutes=timedelta(days=minutes) if minutes else None,
     )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _make_link(settings: Settings, give_up: Callable[[BrokerRefusedError], None]) -> BrokerLink:

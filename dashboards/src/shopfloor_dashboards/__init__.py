@@ -1,0 +1,1 @@
+"""Grafana dashboards as code; nothing here runs on a device or in a service."""
