@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import hypot, inf, isfinite
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 Plane = NDArray[np.uint8]
 Points = NDArray[np.floating]
 Small = NDArray[np.int16]
+Point = tuple[float, float]
 
 COLUMNS, ROWS = 80, 45
 """About so many cells the luma plane is averaged into: a person whom the detector can find is
@@ -78,18 +80,18 @@ class MotionGate:
 
     def __init__(
         self,
-        lines: Sequence[tuple[tuple[float, float], tuple[float, float]]],
+        lines: Sequence[tuple[Point, Point]],
         settings: GateSettings | None = None,
     ) -> None:
         self._settings = settings or GateSettings()
-        self._lines = [(np.array(a), np.array(b)) for a, b in lines]
+        self._lines = tuple(lines)
         self._reference: Small | None = None
         self._tolerance: NDArray[np.float32] | None = None
         self._difference: Small | None = None
-        self._looked_at_s = -np.inf
-        self._awake_until_s = np.inf
+        self._looked_at_s = -inf
+        self._awake_until_s = inf
         self._people = 0
-        self._anchors: dict[int, NDArray[np.floating]] = {}
+        self._anchors: dict[int, Point] = {}
 
     def skips(self, luma: Plane, at_s: float) -> bool:
         """Say whether the frame need not be inferred; if it must, it is the new reference.
@@ -120,9 +122,10 @@ class MotionGate:
         Args:
             size: width and height of the frame in pixels.
         """
-        # Both always run: the anchors must follow also while somebody is near a line.
-        moved, near = self._moved(seen), self._near_a_line(seen, size)
-        if moved or near or seen.untracked or not np.isfinite(self._awake_until_s):
+        # First, and always: the anchors must follow also while somebody is near a line.
+        moved = self._moved(seen)
+        fresh = not isfinite(self._awake_until_s)
+        if moved or seen.untracked or fresh or self._near_a_line(seen, size):
             self._awake_until_s = at_s + self._settings.awake_s
         self._people = len(seen.ids)
         if not self._people and not seen.untracked:
@@ -130,7 +133,7 @@ class MotionGate:
 
     def forget(self) -> None:
         """Look at the next frames whatever they show: inference failed, or the stream is new."""
-        self._reference, self._awake_until_s = None, np.inf
+        self._reference, self._awake_until_s = None, inf
 
     def _changed(self, small: Small) -> bool:
         reference, tolerance = self._reference, self._tolerance
@@ -164,21 +167,26 @@ class MotionGate:
     def _moved(self, seen: Seen) -> bool:
         """Compare with where each track stood; who is new or gone counts as moved."""
         before, self._anchors = self._anchors, {}
-        moved = bool(before.keys() - set(seen.ids.tolist()))
-        for track, foot, height in zip(seen.ids.tolist(), seen.feet, seen.heights, strict=True):
+        ids = seen.ids.tolist()
+        moved = bool(before.keys() - set(ids))
+        limits = (seen.heights * self._settings.moved_heights).tolist()
+        for track, (x, y), limit in zip(ids, seen.feet.tolist(), limits, strict=True):
             anchor = before.get(track)
-            if anchor is None or _far(foot, anchor, height * self._settings.moved_heights):
-                moved, anchor = True, foot
+            if anchor is None or hypot(x - anchor[0], y - anchor[1]) > limit:
+                moved, anchor = True, (x, y)
             self._anchors[track] = anchor
         return moved
 
     def _near_a_line(self, seen: Seen, size: tuple[int, int]) -> bool:
         if not len(seen.ids):
             return False
-        limits = seen.heights * self._settings.line_heights
-        return any(
-            bool((_distance(seen.feet, a * size, b * size) < limits).any()) for a, b in self._lines
-        )
+        limits = (seen.heights * self._settings.line_heights).tolist()
+        feet = seen.feet.tolist()
+        for a, b in self._lines:
+            ends = (a[0] * size[0], a[1] * size[1]), (b[0] * size[0], b[1] * size[1])
+            if any(_distance(foot, *ends) < limit for foot, limit in zip(feet, limits, strict=True)):
+                return True
+        return False
 
 
 def shrink(luma: Plane) -> Small:
@@ -194,13 +202,9 @@ def shrink(luma: Plane) -> Small:
     return np.asarray(cv2.resize(whole, cells, interpolation=cv2.INTER_AREA), dtype=np.int16)
 
 
-def _far(point: Points, other: Points, limit: float) -> bool:
-    return bool(np.hypot(*(point - other)) > limit)
-
-
-def _distance(points: Points, a: Points, b: Points) -> Points:
-    """Return ``(T,)``: from each of ``(T, 2)`` points to the segment."""
-    along = b - a
-    share = np.clip((points - a) @ along / (along @ along), 0.0, 1.0)
-    nearest = a + share[:, None] * along
-    return np.asarray(np.hypot(*(points - nearest).T))
+def _distance(point: Sequence[float], a: Point, b: Point) -> float:
+    """Return how far a point is from the segment."""
+    along, off = (b[0] - a[0], b[1] - a[1]), (point[0] - a[0], point[1] - a[1])
+    share = (off[0] * along[0] + off[1] * along[1]) / (along[0] ** 2 + along[1] ** 2)
+    share = min(1.0, max(0.0, share))
+    return hypot(off[0] - share * along[0], off[1] - share * along[1])

@@ -89,9 +89,11 @@ class VisionMetrics:
             registry=self.registry,
         )
         self._seen: dict[str, CameraFigures] = {}
+        # What every frame is counted in: to look a label up costs more than to count.
+        self._fates = {(c, fate): self._frames.labels(c, fate) for c in cameras for fate in Fate}
+        self._inferences = {camera: self._inference.labels(camera) for camera in cameras}
+        self._latencies = {camera: self._latency.labels(camera) for camera in cameras}
         for camera in cameras:
-            for fate in Fate:
-                self._frames.labels(camera, fate)
             for status in CameraStatus:
                 self._state.labels(camera, status)
 
@@ -102,15 +104,15 @@ class VisionMetrics:
 
     def looked(self, camera: str, fate: Fate, *, inference_s: float, crossings: int) -> None:
         """Count one frame."""
-        self._frames.labels(camera, fate).inc()
+        self._fates[camera, fate].inc()
         if fate is Fate.INFERRED:
-            self._inference.labels(camera).observe(inference_s)
+            self._inferences[camera].observe(inference_s)
         if crossings:
             self._crossings.labels(camera).inc(crossings)
 
     def latency(self, camera: str, seconds: float) -> None:
         """Note how old a live frame was when its figures were there."""
-        self._latency.labels(camera).observe(seconds)
+        self._latencies[camera].observe(seconds)
 
     def describe(self, figures: Sequence[CameraFigures], *, load_ratio: float) -> None:
         """Take the state of every camera."""
