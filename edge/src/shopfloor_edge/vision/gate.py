@@ -2,8 +2,8 @@
 
 A frame is skipped only when all of this holds: its picture is that of the last frame that was
 inferred; nobody seen there was moving, new, or near a line, neither then nor in the seconds
-before; and that frame is not too old. The comparison is with the last *inferred* frame, so slow
-changes add up until they are looked at.
+before, in which it may still be skipped once everybody is gone; and that frame is not too old.
+The comparison is with the last *inferred* frame, so slow changes add up until they are looked at.
 """
 
 from __future__ import annotations
@@ -47,10 +47,17 @@ class GateSettings:
     """Time constant in which a tolerance is forgotten."""
     refresh_s: float = 1.0
     """Nobody in view: look at least so often."""
+    refresh_max_s: float = 2.0
+    """Each look at a picture that stands still and shows nobody doubles the time to the next, up to
+    this: shorter than it takes to walk from the edge of a picture across a line within it."""
     refresh_people_s: float = 0.5
     """People in view who stand still: within the time that the tracker remembers them."""
     awake_s: float = 2.0
-    """After somebody moved, came or was lost; longer than the tracker keeps who is hidden."""
+    """After somebody moved, came or was lost, every frame is looked at while anybody is in view;
+    longer than the tracker keeps who is hidden."""
+    awake_alone_s: float = 0.4
+    """Meanwhile, when nobody is in view any more: look at least so often. Who comes out from behind
+    something changes the picture."""
     moved_heights: float = 0.1
     """A foot point that went further than this share of its box's height moved."""
     line_heights: float = 1.0
@@ -91,6 +98,9 @@ class MotionGate:
         self._looked_at_s = -inf
         self._awake_until_s = inf
         self._people = 0
+        # Nobody was seen, not even without a track.
+        self._alone = False
+        self._refresh_s = self._settings.refresh_s
         self._anchors: dict[int, Point] = {}
 
     def skips(self, luma: Plane, at_s: float) -> bool:
@@ -100,18 +110,24 @@ class MotionGate:
             luma: ``(H, W)`` the frame's Y plane.
             at_s: when it was taken; must not go back.
         """
-        if self._awake_until_s - at_s > REFERENCE_LEAD_S:
+        if self._awake_until_s - at_s > REFERENCE_LEAD_S and not self._alone:
             # Whatever it shows, it is inferred; and so is the next, without which no reference.
             self._reference = self._difference = None
             self._looked_at_s = at_s
             return False
         small = shrink(luma)
         settings = self._settings
-        refresh_s = settings.refresh_people_s if self._people else settings.refresh_s
+        awake = at_s < self._awake_until_s
+        refresh_s = settings.refresh_people_s if self._people else self._refresh_s
+        if awake:
+            refresh_s = settings.awake_alone_s if self._alone else 0.0
         # A frame that comes a little early must not cost a whole further interval.
         due = at_s - self._looked_at_s >= refresh_s - 0.02
-        if not self._changed(small) and not due and at_s >= self._awake_until_s:
+        changed = self._changed(small)
+        if not changed and not due:
             return True
+        grown_s = max(settings.refresh_s, min(settings.refresh_max_s, 2 * self._refresh_s))
+        self._refresh_s = settings.refresh_s if changed or awake else grown_s
         self._fade(at_s - self._looked_at_s)
         self._reference, self._looked_at_s = small, at_s
         return False
@@ -128,12 +144,15 @@ class MotionGate:
         if moved or seen.untracked or fresh or self._near_a_line(seen, size):
             self._awake_until_s = at_s + self._settings.awake_s
         self._people = len(seen.ids)
-        if not self._people and not seen.untracked:
+        self._alone = not self._people and not seen.untracked
+        if self._alone:
             self._tolerate()
+        else:
+            self._refresh_s = self._settings.refresh_s
 
     def forget(self) -> None:
         """Look at the next frames whatever they show: inference failed, or the stream is new."""
-        self._reference, self._awake_until_s = None, inf
+        self._reference, self._awake_until_s, self._alone = None, inf, False
 
     def _changed(self, small: Small) -> bool:
         reference, tolerance = self._reference, self._tolerance
