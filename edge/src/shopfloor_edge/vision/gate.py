@@ -203,7 +203,9 @@ class MotionGate:
         feet = seen.feet.tolist()
         for a, b in self._lines:
             ends = (a[0] * size[0], a[1] * size[1]), (b[0] * size[0], b[1] * size[1])
-            if any(_distance(foot, *ends) < limit for foot, limit in zip(feet, limits, strict=True)):
+            if any(
+                _distance(foot, *ends) < limit for foot, limit in zip(feet, limits, strict=True)
+            ):
                 return True
         return False
 

@@ -124,8 +124,10 @@ class VisionMetrics:
             self._age.labels(now.camera).set(now.frame_age_s)
             self._gated.labels(now.camera).set(now.gated_ratio)
             self._queue.labels(now.camera).set(now.waiting)
-            for status in CameraStatus:
-                self._state.labels(now.camera, status).set(status is now.status)
+            # Six labels twice a second and camera: set when they change.
+            if before is None or before.status is not now.status:
+                for status in CameraStatus:
+                    self._state.labels(now.camera, status).set(status is now.status)
 
     def serve(self, port: int) -> MetricsServer:
         """Answer scrapes on loopback, in a thread of its own.
@@ -143,9 +145,12 @@ class VisionMetrics:
         shed, connects, fallbacks = (
             (before.shed, before.connects, before.fallbacks) if before else (0, 0, 0)
         )
-        self._frames.labels(now.camera, Fate.SHED).inc(now.shed - shed)
-        self._connects.labels(now.camera).inc(now.connects - connects)
-        self._fallbacks.labels(now.camera).inc(now.fallbacks - fallbacks)
+        if before is None or now.shed != shed:
+            self._frames.labels(now.camera, Fate.SHED).inc(now.shed - shed)
+        if before is None or now.connects != connects:
+            self._connects.labels(now.camera).inc(now.connects - connects)
+        if before is None or now.fallbacks != fallbacks:
+            self._fallbacks.labels(now.camera).inc(now.fallbacks - fallbacks)
         lost = (CameraStatus.STALLED, CameraStatus.ABSENT, CameraStatus.MISCONFIGURED)
         if now.status in lost and (before is None or before.status is not now.status):
             self._losses.labels(now.camera, now.status).inc()
