@@ -129,12 +129,13 @@ def _suppress(boxes: Raw, scores: Raw, classes: I64 | None, spec: HeadSpec) -> I
     # Lists: OpenCV reads an array of rectangles row by row, through a view of each.
     corners, weights = xywh.tolist(), scores.tolist()
     if classes is None:
-        kept = cv2.dnn.NMSBoxes(corners, weights, spec.score_min, spec.nms_iou)
-    else:
-        kept = cv2.dnn.NMSBoxesBatched(
-            corners, weights, classes.tolist(), spec.score_min, spec.nms_iou
+        return np.asarray(
+            cv2.dnn.NMSBoxes(corners, weights, spec.score_min, spec.nms_iou), np.int64
         )
-    return np.asarray(kept, np.int64)
+    numbers = classes.tolist()
+    return np.asarray(
+        cv2.dnn.NMSBoxesBatched(corners, weights, numbers, spec.score_min, spec.nms_iou), np.int64
+    )
 
 
 @lru_cache(maxsize=8)
