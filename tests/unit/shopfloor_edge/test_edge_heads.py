@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -75,3 +77,22 @@ def test_end2end_rows_are_filtered_and_sorted():
 def test_expected_shape_counts_the_cells():
     assert expected_shape(Head.YOLOX, SPEC) == (ANCHORS, 8)
     assert expected_shape(Head.END2END, SPEC) == (None, 6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_wanted_class_gives_the_numbers_that_it_has_among_several(seed):
+    random = np.random.default_rng(seed)
+    raw = random.random((2, ANCHORS, 8), np.float32)
+    raw[..., :4] = random.normal(0, 1, (2, ANCHORS, 4))
+    raw[..., 6:] = 0.0
+
+    alone = decode_yolox(raw, replace(SPEC, wanted=(0,)))
+
+    assert alone.any()
+    np.testing.assert_array_equal(alone, decode_yolox(raw, SPEC))
+
+
+def test_nobody_likely_is_no_detection():
+    raw = raw_with((9, 0.5, 0.5, 1.0, 1.0, 0.09, 1.0, 0, 0))
+
+    assert not decode_yolox(raw, replace(SPEC, wanted=(0,))).any()

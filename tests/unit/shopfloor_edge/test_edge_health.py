@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from shopfloor_edge.cameras.health import HealthMonitor, HealthParameters, ViewState
+from shopfloor_edge.cameras.view import View
 
 SIZE = (240, 320)
 LEARN_S = 10
@@ -124,3 +125,13 @@ def test_a_wall_without_texture_cannot_be_told_from_a_moved_camera():
     seen = look(plain, walls, start_s=0)
 
     assert set(seen) == {ViewState.LEARNING, ViewState.GOOD}
+
+
+@pytest.mark.parametrize("bright", [0, 100, 144, 145, 146, 147, 200])
+def test_a_picture_is_darker_than_a_level_when_its_99th_percentile_is(bright):
+    grey = np.random.default_rng(bright).uniform(0, 31, (90, 160)).astype(np.float32)
+    grey.reshape(-1)[:bright] = 40.0
+    view = View(grey, grey, 0.0, 0.0)
+
+    for level in (20.0, 30.9, 31.0, 32.0, 40.0, 41.0):
+        assert view.darker_than(level) == (np.percentile(grey, 99) < level)

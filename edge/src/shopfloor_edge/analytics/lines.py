@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import hypot, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,8 @@ class _Foot:
     """Where a track was last clearly on one side."""
 
     side: int
-    point: NDArray[np.float64]
+    point: Point
+    """In frame heights."""
     seen_at_s: float
 
 
@@ -62,7 +64,7 @@ class LineCounter:
 
     def __init__(self, name: str, a: Point, b: Point) -> None:
         self._name = name
-        self._a, self._b = np.array(a), np.array(b)
+        self._a, self._b = a, b
         self._feet: dict[int, _Foot] = {}
 
     def update(
@@ -76,20 +78,23 @@ class LineCounter:
             size: width and height of the frame in pixels.
             at_s: time of the frame.
         """
-        scale = np.array([size[0] / size[1], 1.0])
-        a, along = self._a * scale, (self._b - self._a) * scale
-        scaled = np.asarray(points, np.float64).reshape(-1, 2) / size[1]
-        offset = scaled - a
-        distance = (along[0] * offset[:, 1] - along[1] * offset[:, 0]) / np.hypot(*along)
+        # Numbers and not arrays: a frame has few people, and an array of three costs more.
+        scale, height = size[0] / size[1], size[1]
+        start = (self._a[0] * scale, self._a[1])
+        along = ((self._b[0] - self._a[0]) * scale, self._b[1] - self._a[1])
+        length = hypot(*along) or nan
         crossings = []
-        for track, point, far in zip(ids.tolist(), scaled, distance, strict=True):
+        for track, (x, y) in zip(ids.tolist(), points.tolist(), strict=True):
+            point = (x / height, y / height)
+            far = along[0] * (point[1] - start[1]) - along[1] * (point[0] - start[0])
+            far /= length
             foot = self._feet.get(track)
             if foot is not None:
                 foot.seen_at_s = at_s
             if abs(far) < HYSTERESIS:
                 continue
             side = 1 if far > 0 else -1
-            if foot is not None and side != foot.side and _cuts(foot.point, point, a, along):
+            if foot is not None and side != foot.side and _cuts(foot.point, point, start, along):
                 # With y down, a positive distance is the right hand of one who looks from a to b.
                 direction = Direction.IN if side > 0 else Direction.OUT
                 crossings.append(Crossing(self._name, track, direction, at_s))
@@ -103,14 +108,9 @@ class LineCounter:
             del self._feet[track]
 
 
-def _cuts(
-    start: NDArray[np.float64],
-    end: NDArray[np.float64],
-    a: NDArray[np.float64],
-    along: NDArray[np.float64],
-) -> bool:
+def _cuts(start: Point, end: Point, a: Point, along: Point) -> bool:
     """Say whether the way from ``start`` to ``end``, which changes sides, meets the segment."""
-    way = end - start
+    way = (end[0] - start[0], end[1] - start[1])
     cross = along[0] * way[1] - along[1] * way[0]
     share = ((start[0] - a[0]) * way[1] - (start[1] - a[1]) * way[0]) / cross
-    return bool(0.0 <= share <= 1.0)
+    return 0.0 <= share <= 1.0

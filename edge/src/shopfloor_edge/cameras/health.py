@@ -158,7 +158,7 @@ class HealthMonitor:
         def strict(fault: ViewState) -> float:
             return limit.relief_ratio if state is fault else 1.0
 
-        if view.brightest < limit.black_level * strict(ViewState.BLACK):
+        if view.darker_than(limit.black_level * strict(ViewState.BLACK)):
             return ViewState.BLACK
         stuck = self._is_stuck(view)
         if self._reference is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 RATE_WINDOW_S = 2.0
 READ_S = 0.5
 """One read's limit: how soon a stop is noticed, and how finely silence is measured."""
+NOTE_S = 0.5
+"""The report is at most so old, also while frames come faster than they are due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,7 @@ class CameraSupervisor:
 
     def _pump(self, source: FrameSource) -> None:
         silent_since_s, bytes_before = time.monotonic(), 0
-        begun, due_s = False, 0.0
+        begun, due_s, noted_s = False, 0.0, 0.0
         rate = _Rate()
         while not self._stop.is_set():
             frame = source.read(timeout_s=min(READ_S, self._patience.stall_s))
@@ -185,8 +188,13 @@ class CameraSupervisor:
             if not begun:
                 self._begin(source)
             silent_since_s, bytes_before, begun = now_s, source.video_bytes, True
-            self._note(frame, source, rate.add(now_s))
-            due_s = self._hand_on(frame, source.live, due_s)
+            fps, due = rate.add(now_s), not source.live or self._is_due(frame, due_s)
+            # Of three frames two are shed, so a shed one must cost next to nothing.
+            if due or now_s - noted_s >= NOTE_S or frame.size != self._report.size:
+                self._note(frame, source, fps)
+                noted_s = now_s
+            if due:
+                due_s = self._hand_on(frame, source.live, due_s)
 
     def _begin(self, source: FrameSource) -> None:
         before, facts = self._report, source.facts
@@ -218,14 +226,15 @@ class CameraSupervisor:
         mended = "times that do not go forward were mended" if source.facts.time_jumps else ""
         self._tell(CameraStatus.LIVE, self._flaps.reason(now_s) or mended)
 
+    def _is_due(self, frame: Frame, due_s: float) -> bool:
+        # A tenth of tolerance: arrival jitters, and a 10 fps camera must not become 5 fps.
+        return frame.at_s >= due_s - 0.1 * self._interval_s
+
     def _hand_on(self, frame: Frame, live: bool, due_s: float) -> float:  # noqa: FBT001
-        """Deliver the frame if it is due; return when the next one is."""
+        """Deliver a frame that is due; return when the next one is."""
         if not live:
             self.mailbox.put(frame, self._stop)
             return 0.0
-        # A tenth of tolerance: arrival jitters, and a 10 fps camera must not become 5 fps.
-        if frame.at_s < due_s - 0.1 * self._interval_s:
-            return due_s
         self.mailbox.replace(frame)
         return max(due_s + self._interval_s, frame.at_s)
 
@@ -254,11 +263,11 @@ class _Rate:
     """Frames a second over the last two."""
 
     def __init__(self) -> None:
-        self._times: list[float] = []
+        self._times: deque[float] = deque()
 
     def add(self, now_s: float) -> float:
         self._times.append(now_s)
         while now_s - self._times[0] > RATE_WINDOW_S:
-            self._times.pop(0)
+            self._times.popleft()
         span_s = now_s - self._times[0]
         return (len(self._times) - 1) / span_s if span_s > 0 else 0.0

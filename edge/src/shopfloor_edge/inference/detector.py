@@ -73,6 +73,8 @@ class Detector:
             )
         count = self._batch or max(1, len(images))
         found = [self._infer(images[at : at + count]) for at in range(0, len(images), count)]
+        if len(found) == 1:
+            return found[0]
         return np.concatenate(found) if found else np.zeros((0, 300, 6), np.float32)
 
     def _infer(self, images: Images) -> Detections:

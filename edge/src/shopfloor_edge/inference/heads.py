@@ -14,6 +14,7 @@ from shopfloor_contracts.bundles import Head, Manifest
 from shopfloor_edge.inference.ports import MAX_DETECTIONS, Detections
 
 Raw = NDArray[np.float32]
+I64 = NDArray[np.int64]
 STRIDES = (8, 16, 32)
 NMS_CANDIDATES = 1000
 """At most so many boxes enter NMS: a junk model's thousands must not stall the loop."""
@@ -59,20 +60,41 @@ def decode_yolox(raw: Raw, spec: HeadSpec) -> Detections:
     """
     grid, stride = _yolox_grid(spec.height_px, spec.width_px)
     out = np.zeros((len(raw), MAX_DETECTIONS, 6), np.float32)
-    columns = [5 + number for number in spec.wanted]
     for found, image in zip(out, raw, strict=True):
-        likely = np.flatnonzero(image[:, 4] >= spec.score_min)
-        by_class = image[likely][:, columns] * image[likely, 4:5]
-        best = by_class.argmax(axis=1)
-        scores = by_class[np.arange(len(best)), best]
-        keep = scores >= spec.score_min
-        rows, scores, best = likely[keep], scores[keep], best[keep]
-        centre = (image[rows, :2] + grid[rows]) * stride[rows, None]
-        size = np.exp(np.minimum(image[rows, 2:4], 10.0)) * stride[rows, None]
-        boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1)
-        classes = np.asarray(spec.wanted, np.float32)[best]
-        _fill(found, _suppress(boxes, scores, classes, spec))
+        rows, scores, classes = _likely(image, spec)
+        if len(rows) == 0:
+            continue
+        # In place: inference has emptied the caches, so that every call costs, not every number.
+        part, step = image.take(rows, axis=0), stride.take(rows, axis=0)
+        centre, half = part[:, :2], np.minimum(part[:, 2:4], 10.0)
+        centre += grid.take(rows, axis=0)
+        centre *= step
+        np.exp(half, out=half)
+        half *= step
+        half /= 2
+        boxes = np.empty((len(rows), 4), np.float32)
+        np.subtract(centre, half, out=boxes[:, :2])
+        np.add(centre, half, out=boxes[:, 2:])
+        kept = _suppress(boxes, scores, classes, spec)[:MAX_DETECTIONS]
+        found[: len(kept), :4] = boxes[kept]
+        found[: len(kept), 4] = scores[kept]
+        found[: len(kept), 5] = spec.wanted[0] if classes is None else classes[kept]
     return out
+
+
+def _likely(image: Raw, spec: HeadSpec) -> tuple[I64, Raw, I64 | None]:
+    """Return rows, scores and class numbers of what may be wanted; None where all are one class."""
+    if len(spec.wanted) == 1:
+        # A class' probability is at most 1, so objectness needs no look of its own.
+        scores = image[:, 4] * image[:, 5 + spec.wanted[0]]
+        rows = np.flatnonzero(scores >= spec.score_min)
+        return rows, scores[rows], None
+    rows = np.flatnonzero(image[:, 4] >= spec.score_min)
+    by_class = image[rows][:, [5 + number for number in spec.wanted]] * image[rows, 4:5]
+    best = by_class.argmax(axis=1)
+    scores = by_class[np.arange(len(best)), best]
+    keep = scores >= spec.score_min
+    return rows[keep], scores[keep], np.asarray(spec.wanted)[best[keep]]
 
 
 def decode_end2end(raw: Raw, spec: HeadSpec) -> Detections:
@@ -96,36 +118,34 @@ def _fill(found: NDArray[np.float32], rows: NDArray[np.float32]) -> None:
     found[:count] = rows[:count]
 
 
-def _suppress(boxes: Raw, scores: Raw, classes: Raw, spec: HeadSpec) -> NDArray[np.float32]:
-    """Return ``(K, 6)`` after non-maximum suppression per class, best first."""
-    if len(boxes) == 0:
-        return np.zeros((0, 6), np.float32)
+def _suppress(boxes: Raw, scores: Raw, classes: I64 | None, spec: HeadSpec) -> I64:
+    """Return what non-maximum suppression per class keeps, best first."""
     if len(boxes) > NMS_CANDIDATES:
         top = np.argpartition(-scores, NMS_CANDIDATES)[:NMS_CANDIDATES]
-        boxes, scores, classes = boxes[top], scores[top], classes[top]
+        kept = _suppress(boxes[top], scores[top], None if classes is None else classes[top], spec)
+        return top[kept]
     xywh = boxes.astype(np.float64)
     xywh[:, 2:] -= xywh[:, :2]
-    kept = np.asarray(
-        cv2.dnn.NMSBoxesBatched(
-            xywh.tolist(),
-            scores.tolist(),
-            classes.astype(int).tolist(),
-            spec.score_min,
-            spec.nms_iou,
-        ),
-        dtype=np.int64,
+    # Lists: OpenCV reads an array of rectangles row by row, through a view of each.
+    corners, weights = xywh.tolist(), scores.tolist()
+    if classes is None:
+        return np.asarray(
+            cv2.dnn.NMSBoxes(corners, weights, spec.score_min, spec.nms_iou), np.int64
+        )
+    numbers = classes.tolist()
+    return np.asarray(
+        cv2.dnn.NMSBoxesBatched(corners, weights, numbers, spec.score_min, spec.nms_iou), np.int64
     )
-    kept = kept[np.argsort(-scores[kept], kind="stable")]
-    return np.column_stack([boxes[kept], scores[kept], classes[kept]]).astype(np.float32)
 
 
 @lru_cache(maxsize=8)
 def _yolox_grid(height_px: int, width_px: int) -> tuple[Raw, Raw]:
-    """Return cell corners ``(A, 2)`` in cells and strides ``(A,)`` in pixels."""
+    """Return cell corners ``(A, 2)`` in cells and strides ``(A, 1)`` in pixels."""
     cells, strides = [], []
     for stride in STRIDES:
         rows, columns = height_px // stride, width_px // stride
         xs, ys = np.meshgrid(np.arange(columns), np.arange(rows))
         cells.append(np.stack([xs.ravel(), ys.ravel()], axis=1))
         strides.append(np.full(rows * columns, stride))
-    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)
+    corners, steps = np.concatenate(cells), np.concatenate(strides)[:, None]
+    return corners.astype(np.float32), steps.astype(np.float32)

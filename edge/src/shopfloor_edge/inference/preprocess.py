@@ -30,9 +30,10 @@ class Placement:
 
     def to_frame(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map ``(N, 4)`` xyxy from input pixels to frame pixels."""
-        offset = np.array([self.left_px, self.top_px] * 2, np.float32)
-        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
-        return (boxes - offset) / scale
+        scale = np.array((self.scale_x, self.scale_y) * 2, np.float32)
+        if not self.left_px and not self.top_px:
+            return boxes / scale
+        return (boxes - np.array((self.left_px, self.top_px) * 2, np.float32)) / scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,8 @@ class ByteTracker:
         evidence = self._settings.evidence
         found, weights = self._worth_tracking(boxes, scores)
         self._advance(at_s)
+        if not len(weights) and not self._table.shape[1]:
+            return Tracks(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
         rows, columns = self._associate(found, weights)
         seen = self._continue(rows, found[:, columns], weights[columns])
         fresh = (weights >= self._settings.score_high) & (weights >= self._settings.score_new)
@@ -137,6 +139,8 @@ class ByteTracker:
         self._at_s = at_s
         self._clock_s += step_s
         self._frame += 1
+        if not self._table.shape[1]:
+            return
         self._drop(self._table[SEEN_AT] < self._clock_s - self._settings.keep_lost_s)
         self._motion.predict(self._table[MOTION], step_s)
 

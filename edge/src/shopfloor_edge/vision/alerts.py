@@ -78,6 +78,11 @@ class CameraRules:
         }
 
     @property
+    def any(self) -> bool:
+        """Whether there is a rule to be read at all."""
+        return bool(self._rules)
+
+    @property
     def zones(self) -> set[str]:
         """Zones in which visits must be followed (``figures.analytics_of``)."""
         followed = (Metric.LOITERING, Metric.RESTRICTED, Metric.QUEUE_LENGTH, Metric.QUEUE_WAIT)

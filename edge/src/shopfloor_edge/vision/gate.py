@@ -2,14 +2,15 @@
 
 A frame is skipped only when all of this holds: its picture is that of the last frame that was
 inferred; nobody seen there was moving, new, or near a line, neither then nor in the seconds
-before; and that frame is not too old. The comparison is with the last *inferred* frame, so slow
-changes add up until they are looked at.
+before, in which it may still be skipped once everybody is gone; and that frame is not too old.
+The comparison is with the last *inferred* frame, so slow changes add up until they are looked at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import hypot, inf, isfinite
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 Plane = NDArray[np.uint8]
 Points = NDArray[np.floating]
 Small = NDArray[np.int16]
+Point = tuple[float, float]
 
 COLUMNS, ROWS = 80, 45
 """About so many cells the luma plane is averaged into: a person whom the detector can find is
@@ -45,10 +47,17 @@ class GateSettings:
     """Time constant in which a tolerance is forgotten."""
     refresh_s: float = 1.0
     """Nobody in view: look at least so often."""
+    refresh_max_s: float = 2.0
+    """Each look at a picture that stands still and shows nobody doubles the time to the next, up to
+    this: shorter than it takes to walk from the edge of a picture across a line within it."""
     refresh_people_s: float = 0.5
     """People in view who stand still: within the time that the tracker remembers them."""
     awake_s: float = 2.0
-    """After somebody moved, came or was lost; longer than the tracker keeps who is hidden."""
+    """After somebody moved, came or was lost, every frame is looked at while anybody is in view;
+    longer than the tracker keeps who is hidden."""
+    awake_alone_s: float = 0.4
+    """Meanwhile, when nobody is in view any more: look at least so often. Who comes out from behind
+    something changes the picture."""
     moved_heights: float = 0.1
     """A foot point that went further than this share of its box's height moved."""
     line_heights: float = 1.0
@@ -78,18 +87,21 @@ class MotionGate:
 
     def __init__(
         self,
-        lines: Sequence[tuple[tuple[float, float], tuple[float, float]]],
+        lines: Sequence[tuple[Point, Point]],
         settings: GateSettings | None = None,
     ) -> None:
         self._settings = settings or GateSettings()
-        self._lines = [(np.array(a), np.array(b)) for a, b in lines]
+        self._lines = tuple(lines)
         self._reference: Small | None = None
         self._tolerance: NDArray[np.float32] | None = None
         self._difference: Small | None = None
-        self._looked_at_s = -np.inf
-        self._awake_until_s = np.inf
+        self._looked_at_s = -inf
+        self._awake_until_s = inf
         self._people = 0
-        self._anchors: dict[int, NDArray[np.floating]] = {}
+        # Nobody was seen, not even without a track.
+        self._alone = False
+        self._refresh_s = self._settings.refresh_s
+        self._anchors: dict[int, Point] = {}
 
     def skips(self, luma: Plane, at_s: float) -> bool:
         """Say whether the frame need not be inferred; if it must, it is the new reference.
@@ -98,18 +110,24 @@ class MotionGate:
             luma: ``(H, W)`` the frame's Y plane.
             at_s: when it was taken; must not go back.
         """
-        if self._awake_until_s - at_s > REFERENCE_LEAD_S:
+        if self._awake_until_s - at_s > REFERENCE_LEAD_S and not self._alone:
             # Whatever it shows, it is inferred; and so is the next, without which no reference.
             self._reference = self._difference = None
             self._looked_at_s = at_s
             return False
         small = shrink(luma)
         settings = self._settings
-        refresh_s = settings.refresh_people_s if self._people else settings.refresh_s
+        awake = at_s < self._awake_until_s
+        refresh_s = settings.refresh_people_s if self._people else self._refresh_s
+        if awake:
+            refresh_s = settings.awake_alone_s if self._alone else 0.0
         # A frame that comes a little early must not cost a whole further interval.
         due = at_s - self._looked_at_s >= refresh_s - 0.02
-        if not self._changed(small) and not due and at_s >= self._awake_until_s:
+        changed = self._changed(small)
+        if not changed and not due:
             return True
+        grown_s = max(settings.refresh_s, min(settings.refresh_max_s, 2 * self._refresh_s))
+        self._refresh_s = settings.refresh_s if changed or awake else grown_s
         self._fade(at_s - self._looked_at_s)
         self._reference, self._looked_at_s = small, at_s
         return False
@@ -120,17 +138,21 @@ class MotionGate:
         Args:
             size: width and height of the frame in pixels.
         """
-        # Both always run: the anchors must follow also while somebody is near a line.
-        moved, near = self._moved(seen), self._near_a_line(seen, size)
-        if moved or near or seen.untracked or not np.isfinite(self._awake_until_s):
+        # First, and always: the anchors must follow also while somebody is near a line.
+        moved = self._moved(seen)
+        fresh = not isfinite(self._awake_until_s)
+        if moved or seen.untracked or fresh or self._near_a_line(seen, size):
             self._awake_until_s = at_s + self._settings.awake_s
         self._people = len(seen.ids)
-        if not self._people and not seen.untracked:
+        self._alone = not self._people and not seen.untracked
+        if self._alone:
             self._tolerate()
+        else:
+            self._refresh_s = self._settings.refresh_s
 
     def forget(self) -> None:
         """Look at the next frames whatever they show: inference failed, or the stream is new."""
-        self._reference, self._awake_until_s = None, np.inf
+        self._reference, self._awake_until_s, self._alone = None, inf, False
 
     def _changed(self, small: Small) -> bool:
         reference, tolerance = self._reference, self._tolerance
@@ -164,21 +186,28 @@ class MotionGate:
     def _moved(self, seen: Seen) -> bool:
         """Compare with where each track stood; who is new or gone counts as moved."""
         before, self._anchors = self._anchors, {}
-        moved = bool(before.keys() - set(seen.ids.tolist()))
-        for track, foot, height in zip(seen.ids.tolist(), seen.feet, seen.heights, strict=True):
+        ids = seen.ids.tolist()
+        moved = bool(before.keys() - set(ids))
+        limits = (seen.heights * self._settings.moved_heights).tolist()
+        for track, (x, y), limit in zip(ids, seen.feet.tolist(), limits, strict=True):
             anchor = before.get(track)
-            if anchor is None or _far(foot, anchor, height * self._settings.moved_heights):
-                moved, anchor = True, foot
+            if anchor is None or hypot(x - anchor[0], y - anchor[1]) > limit:
+                moved, anchor = True, (x, y)
             self._anchors[track] = anchor
         return moved
 
     def _near_a_line(self, seen: Seen, size: tuple[int, int]) -> bool:
         if not len(seen.ids):
             return False
-        limits = seen.heights * self._settings.line_heights
-        return any(
-            bool((_distance(seen.feet, a * size, b * size) < limits).any()) for a, b in self._lines
-        )
+        limits = (seen.heights * self._settings.line_heights).tolist()
+        feet = seen.feet.tolist()
+        for a, b in self._lines:
+            ends = (a[0] * size[0], a[1] * size[1]), (b[0] * size[0], b[1] * size[1])
+            if any(
+                _distance(foot, *ends) < limit for foot, limit in zip(feet, limits, strict=True)
+            ):
+                return True
+        return False
 
 
 def shrink(luma: Plane) -> Small:
@@ -194,13 +223,9 @@ def shrink(luma: Plane) -> Small:
     return np.asarray(cv2.resize(whole, cells, interpolation=cv2.INTER_AREA), dtype=np.int16)
 
 
-def _far(point: Points, other: Points, limit: float) -> bool:
-    return bool(np.hypot(*(point - other)) > limit)
-
-
-def _distance(points: Points, a: Points, b: Points) -> Points:
-    """Return ``(T,)``: from each of ``(T, 2)`` points to the segment."""
-    along = b - a
-    share = np.clip((points - a) @ along / (along @ along), 0.0, 1.0)
-    nearest = a + share[:, None] * along
-    return np.asarray(np.hypot(*(points - nearest).T))
+def _distance(point: Sequence[float], a: Point, b: Point) -> float:
+    """Return how far a point is from the segment."""
+    along, off = (b[0] - a[0], b[1] - a[1]), (point[0] - a[0], point[1] - a[1])
+    share = (off[0] * along[0] + off[1] * along[1]) / (along[0] ** 2 + along[1] ** 2)
+    share = min(1.0, max(0.0, share))
+    return hypot(off[0] - share * along[0], off[1] - share * along[1])

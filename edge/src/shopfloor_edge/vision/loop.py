@@ -131,7 +131,8 @@ class InferenceLoop:
         look = self._look(station, frame)
         if look.fate is not Fate.GATED:
             self._scheduler.served(turn)
-        self._record(station, look.aggregates)
+        if look.aggregates:
+            self._record(station, look.aggregates)
         for crossing in look.crossings:
             on_crossing(station.name, crossing)
         if look.facts is not None:

@@ -97,9 +97,11 @@ class VisionMetrics:
             registry=self.registry,
         )
         self._seen: dict[str, CameraFigures] = {}
+        # What every frame is counted in: to look a label up costs more than to count.
+        self._fates = {(c, fate): self._frames.labels(c, fate) for c in cameras for fate in Fate}
+        self._inferences = {camera: self._inference.labels(camera) for camera in cameras}
+        self._latencies = {camera: self._latency.labels(camera) for camera in cameras}
         for camera in cameras:
-            for fate in Fate:
-                self._frames.labels(camera, fate)
             for status in CameraStatus:
                 self._state.labels(camera, status)
 
@@ -110,15 +112,15 @@ class VisionMetrics:
 
     def looked(self, camera: str, fate: Fate, *, inference_s: float, crossings: int) -> None:
         """Count one frame."""
-        self._frames.labels(camera, fate).inc()
+        self._fates[camera, fate].inc()
         if fate is Fate.INFERRED:
-            self._inference.labels(camera).observe(inference_s)
+            self._inferences[camera].observe(inference_s)
         if crossings:
             self._crossings.labels(camera).inc(crossings)
 
     def latency(self, camera: str, seconds: float) -> None:
         """Note how old a live frame was when its figures were there."""
-        self._latency.labels(camera).observe(seconds)
+        self._latencies[camera].observe(seconds)
 
     def describe(self, figures: Sequence[CameraFigures], *, load_ratio: float) -> None:
         """Take the state of every camera."""
@@ -132,8 +134,10 @@ class VisionMetrics:
             self._queue.labels(now.camera).set(now.waiting)
             self._flaps.labels(now.camera).set(now.flaps)
             self._usable.labels(now.camera).set(now.usable)
-            for status in CameraStatus:
-                self._state.labels(now.camera, status).set(status is now.status)
+            # Six labels twice a second and camera: set when they change.
+            if before is None or before.status is not now.status:
+                for status in CameraStatus:
+                    self._state.labels(now.camera, status).set(status is now.status)
 
     def serve(self, port: int) -> MetricsServer:
         """Answer scrapes on loopback, in a thread of its own.
@@ -151,9 +155,12 @@ class VisionMetrics:
         shed, connects, fallbacks = (
             (before.shed, before.connects, before.fallbacks) if before else (0, 0, 0)
         )
-        self._frames.labels(now.camera, Fate.SHED).inc(now.shed - shed)
-        self._connects.labels(now.camera).inc(now.connects - connects)
-        self._fallbacks.labels(now.camera).inc(now.fallbacks - fallbacks)
+        if before is None or now.shed != shed:
+            self._frames.labels(now.camera, Fate.SHED).inc(now.shed - shed)
+        if before is None or now.connects != connects:
+            self._connects.labels(now.camera).inc(now.connects - connects)
+        if before is None or now.fallbacks != fallbacks:
+            self._fallbacks.labels(now.camera).inc(now.fallbacks - fallbacks)
         lost = (CameraStatus.STALLED, CameraStatus.ABSENT, CameraStatus.MISCONFIGURED)
         if now.status in lost and (before is None or before.status is not now.status):
             self._losses.labels(now.camera, now.status).inc()

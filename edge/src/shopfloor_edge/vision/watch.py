@@ -13,7 +13,7 @@ from shopfloor_contracts.bundles import Manifest
 from shopfloor_contracts.events import OCCUPANCY_EDGES, EventData
 from shopfloor_contracts.rules import RuleSpec
 from shopfloor_contracts.site import CameraSpec
-from shopfloor_edge.analytics.lines import Crossing, Direction, LineCounter, feet
+from shopfloor_edge.analytics.lines import Crossing, Direction, LineCounter, Points, feet
 from shopfloor_edge.analytics.shelf import Objects
 from shopfloor_edge.analytics.windows import Reading, WindowAggregator, WindowSums
 from shopfloor_edge.analytics.zones import ZoneCounter
@@ -59,7 +59,7 @@ class Look:
     crossings: list[Crossing] = field(default_factory=list)
     inference_s: float = 0.0
     facts: RuleFacts | None = None
-    """For the rules; None of a frame that was not inferred."""
+    """For the rules; None of a frame that was not inferred, and where no rule is about frames."""
     at_s: float = 0.0
     """Seconds since the epoch."""
 
@@ -71,6 +71,9 @@ class Found:
     people: Objects
     products: Objects
     """Everything else that was asked for."""
+
+
+_NOTHING = Objects(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), [])
 
 
 class CameraWatch:
@@ -142,21 +145,24 @@ class CameraWatch:
             begun_s = time.perf_counter()
             rows = backend.infer(image[None])[0]
             inference_s = time.perf_counter() - begun_s
-            rows = rows[rows[:, 4] > 0]
+            # Best first, then zeros: see ``Detections``.
+            rows = rows[: np.count_nonzero(rows[:, 4] > 0)]
             found = self._sort(placement.to_frame(rows[:, :4]), rows)
-            tracks = self._tracker.update(
-                found.people.boxes, np.asarray(found.people.scores), at_s=frame.at_s
-            )
-            self._keep(planes, found.people.boxes, tracks, frame.at_s)
+            people = found.people.boxes, np.asarray(found.people.scores)
+            tracks = self._tracker.update(*people, at_s=frame.at_s)
+            self._keep(planes, people[0], tracks, frame.at_s)
+        points = feet(tracks.boxes)
         if self._gate is not None:
-            seen = _seen(tracks, np.asarray(found.people.scores))
+            seen = _seen(tracks, points, people[1])
             self._gate.saw(seen, size=frame.size, at_s=frame.at_s)
-        crossings, counts = self._count(tracks, frame)
-        readings = self._read(tracks, found, frame)
-        facts = self._rules.read(
-            FrameFacts(tracks.ids, feet(tracks.boxes), frame.size, frame.at_s, counts, crossings),
-            self._analytics,
-        )
+        crossings, counts = self._count(tracks, points, frame)
+        readings = self._read(tracks, points, found, frame)
+        facts = None
+        if self._rules.any:
+            facts = self._rules.read(
+                FrameFacts(tracks.ids, points, frame.size, frame.at_s, counts, crossings),
+                self._analytics,
+            )
         closed = self._windows.observe(at_s, crossings, counts, readings)
         return Look(Fate.INFERRED, self._aggregates(closed), crossings, inference_s, facts, at_s)
 
@@ -167,6 +173,8 @@ class CameraWatch:
 
     def _sort(self, boxes: NDArray[np.float32], rows: NDArray[np.float32]) -> Found:
         """Tell people from products: only people are tracked and masked."""
+        if self._classes == ("person",):
+            return Found(Objects(boxes, rows[:, 4], ["person"] * len(rows)), _NOTHING)
         labels = [self._classes[int(number)] for number in rows[:, 5]]
         is_person = np.array([label == "person" for label in labels], bool)
         people, products = (
@@ -190,8 +198,9 @@ class CameraWatch:
             masks = np.concatenate([boxes, tracks.boxes]) if self._masks_people else boxes[:0]
             self.clips.offer(planes, masks, at_s)
 
-    def _read(self, tracks: Tracks, found: Found, frame: Frame) -> dict[str, Reading]:
-        points = feet(tracks.boxes)
+    def _read(
+        self, tracks: Tracks, points: Points, found: Found, frame: Frame
+    ) -> dict[str, Reading]:
         readings = self._analytics.people(tracks.ids, points, size=frame.size, at_s=frame.at_s)
         if self.spec.slots:
             slots, _ = self._analytics.products(
@@ -239,9 +248,10 @@ class CameraWatch:
     def _time_of(self, at_s: float) -> float:
         return self._reported.after(self._epoch_s + at_s)
 
-    def _count(self, tracks: Tracks, frame: Frame) -> tuple[list[Crossing], dict[str, int]]:
+    def _count(
+        self, tracks: Tracks, points: Points, frame: Frame
+    ) -> tuple[list[Crossing], dict[str, int]]:
         """Return the frame's crossings, and the head count of each zone."""
-        points = feet(tracks.boxes)
         if self._scene is not None:
             self._scene.trail(tracks.ids, points)
         crossings = [
@@ -263,6 +273,8 @@ class CameraWatch:
             totals.first_count_at = time.time()
 
     def _aggregates(self, windows: list[WindowSums]) -> list[EventData]:
+        if not windows:
+            return []
         # Time that leaps over a reported stretch passes its windows by: nothing was put in them.
         windows = [window for window in windows if not self._reported.cover(window.start_s)]
         if windows and self._reported_from_s is None:
@@ -270,11 +282,11 @@ class CameraWatch:
         return [data for window in windows for data in events_of(window, self._basis)]
 
 
-def _seen(tracks: Tracks, scores: NDArray[np.float32]) -> Seen:
+def _seen(tracks: Tracks, points: Points, scores: NDArray[np.floating]) -> Seen:
     sure = int(np.count_nonzero(scores >= SURE))
     return Seen(
         ids=tracks.ids,
-        feet=feet(tracks.boxes),
+        feet=points,
         heights=tracks.boxes[:, 3] - tracks.boxes[:, 1],
         untracked=max(0, sure - len(tracks.ids)),
     )
