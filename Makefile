@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
         eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker models train-person-nano \
-        faults-camera soak clean
+        faults-camera soak bench-uplink clean
 
 PY := .venv/bin
 SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src
@@ -84,6 +84,9 @@ train-person-nano: setup ## make the embedded detector again: about 4 minutes, w
 
 faults-camera: setup ## how soon a camera is seen again after each fault, and what leaks: var/bench/faults-camera.json
 	@$(PY)/python tests/perf/faults_camera.py
+
+bench-uplink: setup ## bytes per camera-day with every KPI, beside the video: var/bench/uplink.json (wants the mirror)
+	@$(PY)/python tests/perf/bench_uplink.py
 
 soak: setup ## eight cameras with faults into the vision process: var/bench/soak.json (MINUTES=10)
 	@$(PY)/python tests/perf/soak.py --minutes $(or $(MINUTES),10)

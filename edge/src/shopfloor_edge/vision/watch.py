@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopfloor_contracts.bundles import Manifest
-from shopfloor_contracts.events import OCCUPANCY_EDGES, EventData
+from shopfloor_contracts.events import (
+    INFERENCE_EDGES_MS,
+    OCCUPANCY_EDGES,
+    SCORE_BUCKETS,
+    EventData,
+)
 from shopfloor_contracts.rules import RuleSpec
 from shopfloor_contracts.site import CameraSpec
 from shopfloor_edge.analytics.lines import Crossing, Direction, LineCounter, feet
@@ -47,6 +53,16 @@ class Totals:
     crossings_out: int = 0
     people: int = 0
     first_count_at: float | None = None
+    inference_histogram: list[int] = field(
+        default_factory=lambda: [0] * (len(INFERENCE_EDGES_MS) + 1)
+    )
+    score_histogram: list[int] = field(default_factory=lambda: [0] * SCORE_BUCKETS)
+
+    def inferred(self, inference_s: float, scores: NDArray[np.float32]) -> None:
+        """Add a frame: how long it took, and how sure the detector was of what it found."""
+        self.inference_histogram[bisect_right(INFERENCE_EDGES_MS, inference_s * 1000)] += 1
+        for bucket in np.minimum(scores * SCORE_BUCKETS, SCORE_BUCKETS - 1).astype(int):
+            self.score_histogram[int(bucket)] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +159,7 @@ class CameraWatch:
             rows = backend.infer(image[None])[0]
             inference_s = time.perf_counter() - begun_s
             rows = rows[rows[:, 4] > 0]
+            self.totals.inferred(inference_s, rows[:, 4])
             found = self._sort(placement.to_frame(rows[:, :4]), rows)
             tracks = self._tracker.update(
                 found.people.boxes, np.asarray(found.people.scores), at_s=frame.at_s

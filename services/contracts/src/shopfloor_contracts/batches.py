@@ -25,7 +25,6 @@ from shopfloor_contracts.base import SLUG_PATTERN
 from shopfloor_contracts.errors import EventRejectedError
 from shopfloor_contracts.events import (
     DURABLE_KINDS,
-    MAX_EVENT_BYTES,
     Event,
     Kind,
     event_id,
@@ -38,8 +37,8 @@ MAX_BATCH_EVENTS = 500
 MAX_BATCH_BYTES = 128 * 1024
 """Compressed. A larger message is refused unread, as a single event of that size is."""
 MAX_RAW_BYTES = 1024 * 1024
-"""Decompressed. A writer closes a batch at ``FULL_RAW_BYTES``, and one event more fits."""
-FULL_RAW_BYTES = MAX_RAW_BYTES - 2 * MAX_EVENT_BYTES
+"""Decompressed. A writer closes a batch at ``FULL_RAW_BYTES``: that compresses below the limit."""
+FULL_RAW_BYTES = 256 * 1024
 _MAGIC = b"SFB1"
 _NAME_BYTES = 8
 _HEAD_BYTES = len(_MAGIC) + _NAME_BYTES
