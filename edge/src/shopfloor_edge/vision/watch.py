@@ -36,6 +36,7 @@ from shopfloor_edge.vision.clock import ReportedSpans
 from shopfloor_edge.vision.evidence import SceneRecorder
 from shopfloor_edge.vision.figures import analytics_of
 from shopfloor_edge.vision.gate import MotionGate, Seen
+from shopfloor_edge.vision.heat_periods import HeatPeriods
 from shopfloor_edge.vision.metrics import Fate
 
 SURE = 0.5
@@ -111,6 +112,7 @@ class CameraWatch:
         chosen: Chosen | None = None,
         rules: Sequence[RuleSpec] = (),
         clips: ClipRing | None = None,
+        heat_s: float = 0.0,
     ) -> None:
         self.spec, self.totals, self._scene = spec, Totals(), scene
         self.clips, self._masks_people = clips, chosen is None or chosen.sees_still_people
@@ -137,6 +139,7 @@ class CameraWatch:
             max_gap_s=max(1.0, 3.0 / spec.fps),
             analytics=self._analytics.factories(),
         )
+        self._heat = HeatPeriods(heat_s)
         self._reported = ReportedSpans()
         self._reported_from_s: float | None = None
 
@@ -238,7 +241,8 @@ class CameraWatch:
         if self.clips is not None:
             self.clips.finish()
         window = self._windows.close()
-        return self._aggregates([window]) if window is not None else []
+        last = self._aggregates([window]) if window is not None else []
+        return last + self._heat.close()
 
     def set_clock(self, epoch_s: float, now_s: float) -> list[EventData]:
         """Go on with another ``epoch_s``: the clock was set.
@@ -284,7 +288,7 @@ class CameraWatch:
         windows = [window for window in windows if not self._reported.cover(window.start_s)]
         if windows and self._reported_from_s is None:
             self._reported_from_s = windows[0].start_s
-        return [data for window in windows for data in events_of(window, self._basis)]
+        return self._heat.take(data for w in windows for data in events_of(w, self._basis))
 
 
 def _seen(tracks: Tracks, scores: NDArray[np.float32]) -> Seen:

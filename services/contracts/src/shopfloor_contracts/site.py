@@ -213,6 +213,8 @@ class SiteFile(Operator):
     time_zone: str = "UTC"
     """IANA name, for quiet hours: ``Europe/Berlin``."""
     window_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    heat_s: Annotated[float, Field(ge=0, le=86_400)] = 0.0
+    """Heat of so many seconds is one event, as 900; below ``window_s`` each window is one."""
     model: ModelSpec = ModelSpec()
     uplink: UplinkSpec = UplinkSpec()
     outbox: OutboxSpec = OutboxSpec()
