@@ -13,6 +13,7 @@ import json
 import random
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -75,13 +76,14 @@ def record(folder: Path, clip: Path, drawn: str) -> tuple[dict[str, list[dict[st
         (folder / "done").touch()
     outbox = Outbox(state, max_rows=10**6, max_bytes=10**9)
     windows: dict[str, list[dict[str, Any]]] = {}
+    seen_s: dict[str, float] = defaultdict(float)
     for waiting in outbox.waiting(0, 10**6):
         data = waiting.event.data.model_dump(mode="json")
+        seen_s[waiting.kind] += data["coverage_ratio"] * data["window_s"]
         if data["coverage_ratio"] > 0.9:
             windows.setdefault(str(waiting.kind), []).append(data)
     outbox.close()
-    seconds = SLOT_S * max(len(of_kind) for of_kind in windows.values())
-    return windows, read_state(state).cameras[0].video_bytes / seconds
+    return windows, read_state(state).cameras[0].video_bytes / max(seen_s.values())
 
 
 def minutes(
