@@ -36,6 +36,7 @@ port = {port}
 username = "demo-store/counter-1"
 password_file = "{password_file}"
 heartbeat_s = 1
+batch_s = 1
 """
 
 

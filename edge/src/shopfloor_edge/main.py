@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   shopfloor-edge vision --site store.toml               count until SIGTERM
   shopfloor-edge agent --site store.toml --drain        send what waits, then end
   shopfloor-edge ledger --state var/demo/state          what each figure rests on
+  shopfloor-edge uplink --state var/demo/state          bytes sent, by day and kind
 
 exit codes: 0 done, 1 our fault or worth a retry, 2 something that you can mend
 """
@@ -51,7 +52,9 @@ def build_parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     ledger = commands.add_parser("ledger", help="show what each figure rests on")
     ledger.add_argument("--json", action="store_true", help="print one JSON object")
-    for command in (vision, agent, ledger, doctor):
+    uplink = commands.add_parser("uplink", help="show what has left, beside the video that did not")
+    uplink.add_argument("--json", action="store_true", help="print one JSON object")
+    for command in (vision, agent, ledger, uplink, doctor):
         command.add_argument(
             "--state",
             type=Path,
@@ -88,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "fetch":
         return _fetch(arguments.bundle)
-    if arguments.command in ("camera", "ledger", "doctor"):
+    if arguments.command in ("camera", "ledger", "uplink", "doctor"):
         return _look(arguments)
     site = load_site(arguments.site)
     if arguments.command == "check":
@@ -114,6 +117,9 @@ def _look(arguments: argparse.Namespace) -> int:
     if arguments.command == "ledger":
         view = importlib.import_module("shopfloor_edge.ledger_view")
         return int(view.show_ledger(arguments.state, as_json=arguments.json))
+    if arguments.command == "uplink":
+        view = importlib.import_module("shopfloor_edge.uplink_view")
+        return int(view.show_uplink(arguments.state, as_json=arguments.json))
     app = importlib.import_module("shopfloor_edge.doctor.app")
     known = load_site(arguments.site) if arguments.site else None
     return int(app.run_doctor(known, arguments.state, json_wanted=arguments.json))

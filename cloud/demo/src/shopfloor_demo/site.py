@@ -109,6 +109,7 @@ port = {port}
 username = {user}
 password_file = {password_file}
 heartbeat_s = {heartbeat_s}
+batch_s = 1.0
 
 [[cameras]]
 name = {camera}

@@ -8,14 +8,19 @@ import queue
 import signal
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
-from shopfloor_contracts.events import Kind
+from shopfloor_contracts.batches import batch_topic, pack
+from shopfloor_contracts.events import Event, Kind, encode
 from shopfloor_contracts.site import SiteFile
 from shopfloor_contracts.topics import ack_topic
-from shopfloor_edge.agent.delivery import Delivery
+from shopfloor_edge.agent.delivery import PUBLISH_BYTES, Batching, Delivery
+from shopfloor_edge.agent.machine import Machine
+from shopfloor_edge.agent.meter import UplinkMeter, kinds_that_wait
 from shopfloor_edge.agent.presence import Presence
 from shopfloor_edge.agent.uplink import Uplink
+from shopfloor_edge.discipline import read_discipline
 from shopfloor_edge.errors import JournalError
 from shopfloor_edge.journal.outbox import Outbox
 from shopfloor_edge.journal.state import read_state
@@ -39,7 +44,18 @@ class Agent:
             client_id=f"{site.site}/{site.device}",
             ack_topic=ack_topic(site.site, site.device),
         )
-        self._delivery = Delivery(self._outbox, self._uplink, site=site.site, device=site.device)
+        self._meter = UplinkMeter()
+        self._delivery = Delivery(
+            self._outbox,
+            self._uplink,
+            site=site.site,
+            device=site.device,
+            batching=Batching(site.uplink.batch_s, site.uplink.batch_events),
+            company=self._company,
+            on_sent=self._meter.sent,
+        )
+        self._held: frozenset[Kind] | None = None
+        self._today = ""
         self._started_s = time.monotonic()
         self._heartbeat_due_s = 0.0
         self._born = False
@@ -58,7 +74,7 @@ class Agent:
             while not stop.is_set():
                 if self._uplink.refused is not None:
                     raise self._uplink.refused
-                self._step(time.monotonic())
+                self._step(time.monotonic(), flush=drain)
                 if drain and self._is_drained():
                     return 0
                 if drain and time.monotonic() - self._started_s > DRAIN_PATIENCE_S:
@@ -73,7 +89,7 @@ class Agent:
             self._outbox.close()
         return 0
 
-    def _step(self, now_s: float) -> None:
+    def _step(self, now_s: float, *, flush: bool) -> None:
         try:
             self._hear(now_s)
             if not self._uplink.connected.is_set():
@@ -81,7 +97,7 @@ class Agent:
                 return
             if not self._born:
                 self._announce(now_s)
-            self._count(self._delivery.pump(now_s))
+            self._count(self._delivery.pump(now_s, flush=flush))
             self._beat(now_s)
         except JournalError as e:
             if not self._journal_failed:
@@ -106,17 +122,52 @@ class Agent:
     def _beat(self, now_s: float) -> None:
         if now_s < self._heartbeat_due_s:
             return
+        beat = self._heartbeat(now_s)
+        if self._site.uplink.batch_s > 0:
+            topic, payload = batch_topic(self._site.site, self._site.device), pack([beat])
+        else:
+            topic, payload = self._presence.topic(Kind.HEARTBEAT), encode(beat)
+        if self._uplink.say(topic, payload, qos=0):
+            self._meter.sent([beat], len(payload) + len(topic) + PUBLISH_BYTES)
+
+    def _company(self) -> Event | None:
+        """Return a heartbeat for a batch that leaves now, if one is nearly due."""
+        now_s = time.monotonic()
+        if now_s < self._heartbeat_due_s - self._site.uplink.heartbeat_s / 2:
+            return None
+        return self._heartbeat(now_s)
+
+    def _heartbeat(self, now_s: float) -> Event:
         self._heartbeat_due_s = now_s + self._site.uplink.heartbeat_s
         state = read_state(self._state)
-        beat = self._presence.heartbeat(state, uptime_s=now_s - self._started_s)
-        self._uplink.say(self._presence.topic(Kind.HEARTBEAT), beat, qos=0)
+        self._meter.video(state.cameras)
+        health = Machine(self._state).health(state.cameras, read_discipline())
+        uptime_s = now_s - self._started_s
+        return self._presence.heartbeat(state, uptime_s=uptime_s, health=health)
 
     def _count(self, events: int) -> None:
-        """Record what has left since the last time."""
+        """Record what has left since the last time, and let kinds wait when it is much."""
         new_bytes = self._uplink.sent_bytes - self._counted_bytes
         if new_bytes or events:
             self._outbox.count_sent(events, new_bytes)
             self._counted_bytes += new_bytes
+        used, today = self._meter.take(), datetime.now(UTC).date().isoformat()
+        if used or self._today != today:
+            self._today = today
+            sent_bytes = self._outbox.count_used(today, used)
+            self._keep_budget(sent_bytes)
+
+    def _keep_budget(self, sent_bytes: int) -> None:
+        wait = kinds_that_wait(sent_bytes, self._site.uplink.budget_bytes_per_day)
+        if wait == self._held:
+            return
+        released = self._outbox.hold(wait)
+        if wait or self._held:
+            log.warning(
+                "kinds that wait for the day's budget have changed",
+                extra={"waiting": sorted(wait), "released": released, "sent_bytes": sent_bytes},
+            )
+        self._held = wait
 
     def _is_drained(self) -> bool:
         position = self._outbox.position()

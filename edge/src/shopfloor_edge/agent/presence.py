@@ -10,6 +10,8 @@ from shopfloor_contracts.events import (
     BirthData,
     CameraHealth,
     DeathData,
+    DeviceHealth,
+    Event,
     EventData,
     HeartbeatData,
     Kind,
@@ -55,9 +57,11 @@ class Presence:
         """Return the death message that the broker sends when this device vanishes."""
         return self._encode(DeathData(boot_id=self.boot_id, reason="connection-lost"))
 
-    def heartbeat(self, state: State, *, uptime_s: float) -> bytes:
+    def heartbeat(
+        self, state: State, *, uptime_s: float, health: DeviceHealth | None = None
+    ) -> Event:
         """Return how the device is now."""
-        return self._encode(
+        return self._event(
             HeartbeatData(
                 boot_id=self.boot_id,
                 uptime_s=round(uptime_s, 1),
@@ -71,17 +75,19 @@ class Presence:
                     )
                     for row in state.cameras
                 ],
+                health=health,
             )
         )
 
     def _encode(self, data: EventData) -> bytes:
+        return encode(self._event(data))
+
+    def _event(self, data: EventData) -> Event:
         self._seq += 1
-        return encode(
-            build_event(
-                data,
-                source=source_of(self._site.site, self._site.device),
-                time=datetime.now(UTC),
-                stream=self.boot_id,
-                seq=self._seq,
-            )
+        return build_event(
+            data,
+            source=source_of(self._site.site, self._site.device),
+            time=datetime.now(UTC),
+            stream=self.boot_id,
+            seq=self._seq,
         )

@@ -31,7 +31,6 @@ _REFUSALS = {
     "Bad authentication method",
 }
 _QUICK_CUT_S, _TWIN_CUTS, _TWIN_PAUSE_S = 5.0, 4, 60
-_KEEPALIVE_S = 20
 _MAX_ACKS = 1000
 
 
@@ -74,7 +73,7 @@ class Uplink:
     def open(self) -> None:
         """Begin to connect; never blocks, never gives up."""
         self._client.connect_async(
-            self._spec.host, self._spec.port, keepalive=_KEEPALIVE_S, clean_start=True
+            self._spec.host, self._spec.port, keepalive=self._spec.keepalive_s, clean_start=True
         )
         self._client.loop_start()
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from shopfloor_contracts.site import ModelSpec, OutboxSpec, SiteFile
 from shopfloor_edge.cameras.uris import Medium, medium_of
+from shopfloor_edge.discipline import read_discipline
 from shopfloor_edge.doctor.backends import check_backends
-from shopfloor_edge.doctor.clock import Instant, check_clock, check_time_zone, read_discipline
+from shopfloor_edge.doctor.clock import Instant, check_clock, check_time_zone
 from shopfloor_edge.doctor.decoders import check_decoders
 from shopfloor_edge.doctor.findings import Finding, is_healthy
 from shopfloor_edge.doctor.machine import (

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from shopfloor_edge.discipline import Discipline
 from shopfloor_edge.doctor.findings import Finding, Level
 
 AREA = "clock"
@@ -15,27 +15,6 @@ BUILT = datetime(2026, 11, 1, tzinfo=UTC)
 """No device that runs this lives before it: its clock has lost its battery."""
 STEP_MAX_S = 0.1
 ERROR_MAX_S = 1.0
-_TIME_ERROR, _STA_UNSYNC = 5, 0x40
-
-
-class _Timex(ctypes.Structure):
-    """``struct timex`` of adjtimex(2), 64-bit Linux, as far as it is read; padded to its size."""
-
-    _fields_ = (
-        ("modes", ctypes.c_uint),
-        *((name, ctypes.c_long) for name in ("offset", "freq", "maxerror", "esterror")),
-        ("status", ctypes.c_int),
-        ("rest", ctypes.c_byte * 256),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Discipline:
-    """What the kernel knows of its clock."""
-
-    synchronised: bool
-    error_s: float
-    """At most so far from the truth, as the time service told the kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +23,6 @@ class Instant:
 
     wall_s: float
     monotonic_s: float
-
-
-def read_discipline() -> Discipline | None:
-    """Ask the kernel; None where it does not say."""
-    timex = _Timex()
-    try:
-        state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
-    except (OSError, AttributeError):
-        return None
-    if state < 0:
-        return None
-    synchronised = state != _TIME_ERROR and not timex.status & _STA_UNSYNC
-    return Discipline(synchronised, timex.maxerror / 1e6)
 
 
 def check_clock(before: Instant, after: Instant, discipline: Discipline | None) -> list[Finding]:

@@ -46,12 +46,36 @@ CREATE TABLE IF NOT EXISTS ledger (
     last_at REAL NOT NULL,
     PRIMARY KEY (source, kind, model_digest, backend, precision, zone_version)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS uplink (
+    day TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    events INTEGER NOT NULL,
+    raw_bytes INTEGER NOT NULL,
+    wire_bytes INTEGER NOT NULL,
+    PRIMARY KEY (day, kind)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS held (kind TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS deferred (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    event BLOB NOT NULL
+);
 INSERT OR IGNORE INTO counters VALUES ('outbox_rows', 0), ('outbox_bytes', 0);
 CREATE TRIGGER IF NOT EXISTS outbox_in AFTER INSERT ON outbox BEGIN
     UPDATE counters SET value = value + 1 WHERE name = 'outbox_rows';
     UPDATE counters SET value = value + new.bytes WHERE name = 'outbox_bytes';
 END;
 CREATE TRIGGER IF NOT EXISTS outbox_out AFTER DELETE ON outbox BEGIN
+    UPDATE counters SET value = value - 1 WHERE name = 'outbox_rows';
+    UPDATE counters SET value = value - old.bytes WHERE name = 'outbox_bytes';
+END;
+CREATE TRIGGER IF NOT EXISTS deferred_in AFTER INSERT ON deferred BEGIN
+    UPDATE counters SET value = value + 1 WHERE name = 'outbox_rows';
+    UPDATE counters SET value = value + new.bytes WHERE name = 'outbox_bytes';
+END;
+CREATE TRIGGER IF NOT EXISTS deferred_out AFTER DELETE ON deferred BEGIN
     UPDATE counters SET value = value - 1 WHERE name = 'outbox_rows';
     UPDATE counters SET value = value - old.bytes WHERE name = 'outbox_bytes';
 END;

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from shopfloor_contracts.events import (
 from shopfloor_contracts.windows import Window
 from shopfloor_edge.journal import ledger
 from shopfloor_edge.journal.database import add, connect, transaction
+from shopfloor_edge.journal.usage import Used, add_used, sent_on
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,15 @@ class Position:
     acked: int
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits behind a sequence."""
+
+    rows: int
+    bytes: int
+    has_alert: bool
+
+
 class Outbox:
     """One process's handle; not shared among threads.
 
@@ -93,9 +103,16 @@ class Outbox:
         """Number and store the drafts in one fsynced transaction; return how many were dropped."""
         with transaction(self._connection):
             (seq,) = self._connection.execute("SELECT next_seq FROM stream").fetchone()
-            for number, draft in enumerate(drafts, start=seq):
-                self._insert(number, draft)
-            self._connection.execute("UPDATE stream SET next_seq = ?", (seq + len(drafts),))
+            held = {kind for (kind,) in self._connection.execute("SELECT kind FROM held")}
+            for draft in drafts:
+                if kind_of(draft.data) in held:
+                    self._store(None, draft)
+                else:
+                    self._store(seq, draft)
+                    seq += 1
+                if isinstance(draft.data, Window):
+                    ledger.enter(self._connection, kind_of(draft.data), draft.source, draft.data)
+            self._connection.execute("UPDATE stream SET next_seq = ?", (seq,))
             add(self._connection, "events_committed", len(drafts))
             ledger.trim(self._connection)
             return self._trim()
@@ -120,6 +137,15 @@ class Outbox:
             previous = seq
         return found
 
+    def backlog(self, after: int) -> Backlog:
+        """Return how much waits with a sequence above ``after``, without reading it."""
+        rows, size, alerts = self._connection.execute(
+            "SELECT COUNT(*), COALESCE(SUM(bytes), 0), COALESCE(SUM(kind = ?), 0)"
+            " FROM outbox WHERE seq > ?",
+            (Kind.ALERT, after),
+        ).fetchone()
+        return Backlog(rows, size, alerts > 0)
+
     def acknowledge(self, up_to: int) -> int:
         """Delete what the cloud has stored; return how many events that were."""
         with transaction(self._connection):
@@ -129,6 +155,33 @@ class Outbox:
             self._connection.execute("UPDATE stream SET acked = MAX(acked, ?)", (up_to,))
             add(self._connection, "events_acked", deleted)
         return deleted
+
+    def hold(self, kinds: Iterable[Kind]) -> int:
+        """Let events of ``kinds`` wait from now on; release those of other kinds.
+
+        An event that waits has no number: those behind it are acknowledged without it. What is
+        numbered already is sent. Returns how many were released.
+        """
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM held")
+            self._connection.executemany("INSERT INTO held VALUES (?)", [(k,) for k in set(kinds)])
+            rows = self._connection.execute(
+                "SELECT id, event FROM deferred WHERE kind NOT IN (SELECT kind FROM held)"
+                " ORDER BY id"
+            ).fetchall()
+            (seq,) = self._connection.execute("SELECT next_seq FROM stream").fetchone()
+            for number, (identity, payload) in enumerate(rows, start=seq):
+                self._connection.execute("DELETE FROM deferred WHERE id = ?", (identity,))
+                event = EVENT_ADAPTER.validate_json(payload)
+                self._store(number, Draft(event.data, event.source, event.time))
+            self._connection.execute("UPDATE stream SET next_seq = ?", (seq + len(rows),))
+            return len(rows)
+
+    def count_used(self, day: str, used: Mapping[str, Used]) -> int:
+        """Add to what has left on ``day``; return the day's bytes."""
+        with transaction(self._connection):
+            add_used(self._connection, day, used)
+            return sent_on(self._connection, day)
 
     def count_sent(self, events: int, uplink_bytes: int) -> None:
         """Add to the counters of what has left the device."""
@@ -145,19 +198,20 @@ class Outbox:
         """Close the file."""
         self._connection.close()
 
-    def _insert(self, seq: int, draft: Draft) -> None:
+    def _store(self, seq: int | None, draft: Draft) -> None:
+        """Keep one event; without a number it waits for a budget."""
         kind = kind_of(draft.data)
         payload = encode(
             build_event(
-                draft.data, source=draft.source, time=draft.time, stream=self._stream, seq=seq
+                draft.data, source=draft.source, time=draft.time, stream=self._stream, seq=seq or 0
             )
         )
-        self._connection.execute(
-            "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)",
-            (seq, kind, PRIORITY[kind], len(payload), payload),
+        statement = (
+            "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)"
+            if seq is not None
+            else "INSERT INTO deferred VALUES (?, ?, ?, ?, ?)"
         )
-        if isinstance(draft.data, Window):
-            ledger.enter(self._connection, kind, draft.source, draft.data)
+        self._connection.execute(statement, (seq, kind, PRIORITY[kind], len(payload), payload))
 
     def _discard(self, seq: int) -> None:
         log.error("event in the outbox is not understood, dropped", extra={"seq": seq})
@@ -181,11 +235,24 @@ class Outbox:
                 and counters["outbox_bytes"] <= self._max_bytes
             ):
                 break
-            cursor = self._connection.execute(
-                "DELETE FROM outbox WHERE seq ="
-                " (SELECT seq FROM outbox ORDER BY priority, seq LIMIT 1)"
-            )
-            dropped += cursor.rowcount
+            dropped += self._drop_deferred() or self._drop_numbered()
         if dropped:
             add(self._connection, "outbox_dropped", dropped)
+        return dropped
+
+    def _drop_numbered(self) -> int:
+        return self._connection.execute(
+            "DELETE FROM outbox WHERE seq = (SELECT seq FROM outbox ORDER BY priority, seq LIMIT 1)"
+        ).rowcount
+
+    def _drop_deferred(self) -> int:
+        """Drop the oldest of the lowest priority that waits, unless one in the outbox is lower."""
+        dropped = self._connection.execute(
+            "DELETE FROM deferred WHERE id ="
+            " (SELECT id FROM deferred WHERE priority <="
+            " (SELECT COALESCE(MIN(priority), 9) FROM outbox) ORDER BY priority, id LIMIT 1)"
+        ).rowcount
+        if dropped:
+            # A number that nobody gets: so the cloud counts this event as dropped, too.
+            self._connection.execute("UPDATE stream SET next_seq = next_seq + 1")
         return dropped

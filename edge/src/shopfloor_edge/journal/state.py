@@ -36,6 +36,10 @@ class CameraRow:
     """Frames watched without inference, because nothing moved."""
     load_ratio: float = 1.0
     """Share of due frames of all cameras that is looked at."""
+    inference_histogram: tuple[int, ...] = ()
+    """Frames per bucket of ``INFERENCE_EDGES_MS``, since vision started; empty where unknown."""
+    score_histogram: tuple[int, ...] = ()
+    """Detections per tenth of score, since vision started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +108,7 @@ def read_state(path: Path) -> State:
 
 def _row(text: str) -> CameraRow:
     fields = json.loads(text)
-    return CameraRow(**{**fields, "status": CameraStatus(fields["status"])})
+    histograms = {
+        name: tuple(fields.get(name, ())) for name in ("inference_histogram", "score_histogram")
+    }
+    return CameraRow(**{**fields, **histograms, "status": CameraStatus(fields["status"])})

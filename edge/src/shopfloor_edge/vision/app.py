@@ -169,6 +169,7 @@ def _station(
             manifest,
             model_digest=chosen.model_digest,
             window_s=site.window_s,
+            heat_s=site.heat_s,
             epoch_s=epoch_s,
             scene=keepers.scene,
             chosen=chosen,

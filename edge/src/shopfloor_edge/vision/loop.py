@@ -279,4 +279,6 @@ def _row(station: Station, elapsed_s: float, load_ratio: float, now_s: float) ->
         updated_at=now_s,
         gated=totals.gated,
         load_ratio=round(load_ratio, 3),
+        inference_histogram=tuple(totals.inference_histogram),
+        score_histogram=tuple(totals.score_histogram),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopfloor_contracts.bundles import Manifest
-from shopfloor_contracts.events import OCCUPANCY_EDGES, EventData
+from shopfloor_contracts.events import (
+    INFERENCE_EDGES_MS,
+    OCCUPANCY_EDGES,
+    SCORE_BUCKETS,
+    EventData,
+)
 from shopfloor_contracts.rules import RuleSpec
 from shopfloor_contracts.site import CameraSpec
 from shopfloor_edge.analytics.lines import Crossing, Direction, LineCounter, Points, feet
@@ -30,6 +36,7 @@ from shopfloor_edge.vision.clock import ReportedSpans
 from shopfloor_edge.vision.evidence import SceneRecorder
 from shopfloor_edge.vision.figures import analytics_of
 from shopfloor_edge.vision.gate import MotionGate, Seen
+from shopfloor_edge.vision.heat_periods import HeatPeriods
 from shopfloor_edge.vision.metrics import Fate
 
 SURE = 0.5
@@ -47,6 +54,16 @@ class Totals:
     crossings_out: int = 0
     people: int = 0
     first_count_at: float | None = None
+    inference_histogram: list[int] = field(
+        default_factory=lambda: [0] * (len(INFERENCE_EDGES_MS) + 1)
+    )
+    score_histogram: list[int] = field(default_factory=lambda: [0] * SCORE_BUCKETS)
+
+    def inferred(self, inference_s: float, scores: NDArray[np.float32]) -> None:
+        """Add a frame: how long it took, and how sure the detector was of what it found."""
+        self.inference_histogram[bisect_right(INFERENCE_EDGES_MS, inference_s * 1000)] += 1
+        for bucket in np.minimum(scores * SCORE_BUCKETS, SCORE_BUCKETS - 1).astype(int):
+            self.score_histogram[int(bucket)] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +115,7 @@ class CameraWatch:
         chosen: Chosen | None = None,
         rules: Sequence[RuleSpec] = (),
         clips: ClipRing | None = None,
+        heat_s: float = 0.0,
     ) -> None:
         self.spec, self.totals, self._scene = spec, Totals(), scene
         self.clips, self._masks_people = clips, chosen is None or chosen.sees_still_people
@@ -124,6 +142,7 @@ class CameraWatch:
             max_gap_s=max(1.0, 3.0 / spec.fps),
             analytics=self._analytics.factories(),
         )
+        self._heat = HeatPeriods(heat_s)
         self._reported = ReportedSpans()
         self._reported_from_s: float | None = None
 
@@ -147,6 +166,7 @@ class CameraWatch:
             inference_s = time.perf_counter() - begun_s
             # Best first, then zeros: see ``Detections``.
             rows = rows[: np.count_nonzero(rows[:, 4] > 0)]
+            self.totals.inferred(inference_s, rows[:, 4])
             found = self._sort(placement.to_frame(rows[:, :4]), rows)
             people = found.people.boxes, np.asarray(found.people.scores)
             tracks = self._tracker.update(*people, at_s=frame.at_s)
@@ -230,7 +250,8 @@ class CameraWatch:
         if self.clips is not None:
             self.clips.finish()
         window = self._windows.close()
-        return self._aggregates([window]) if window is not None else []
+        last = self._aggregates([window]) if window is not None else []
+        return last + self._heat.close()
 
     def set_clock(self, epoch_s: float, now_s: float) -> list[EventData]:
         """Go on with another ``epoch_s``: the clock was set.
@@ -279,7 +300,7 @@ class CameraWatch:
         windows = [window for window in windows if not self._reported.cover(window.start_s)]
         if windows and self._reported_from_s is None:
             self._reported_from_s = windows[0].start_s
-        return [data for window in windows for data in events_of(window, self._basis)]
+        return self._heat.take(data for w in windows for data in events_of(w, self._basis))
 
 
 def _seen(tracks: Tracks, points: Points, scores: NDArray[np.floating]) -> Seen:

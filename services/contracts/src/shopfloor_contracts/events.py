@@ -152,6 +152,33 @@ class CameraHealth(Wire):
     reason: ShortText = ""
 
 
+INFERENCE_EDGES_MS = (10, 20, 35, 50, 75, 100, 250, 1000)
+"""Histogram buckets of one frame through the detector: below 10 ms, 10–20, … 1000 and more."""
+SCORE_BUCKETS = 10
+"""Histogram buckets of detections' scores, each 0.1 wide."""
+
+_Bytes = Annotated[int, Field(ge=0, le=10**15)]
+
+
+class DeviceHealth(Wire):
+    """The machine and its model, over all cameras. What cannot be read here is None.
+
+    The histograms are totals since the vision process started: a total that falls began again.
+    """
+
+    inference_histogram: Annotated[list[Count], Field(min_length=9, max_length=9)] | None = None
+    """Frames per bucket of ``INFERENCE_EDGES_MS``."""
+    score_histogram: Annotated[list[Count], Field(min_length=10, max_length=10)] | None = None
+    """Detections by score: its change over weeks tells that what the model sees has drifted."""
+    memory_available_bytes: _Bytes | None = None
+    disk_free_bytes: _Bytes | None = None
+    """Where the outbox is."""
+    temperature_c: Annotated[float, Field(ge=-100, le=200)] | None = None
+    """The hottest part that the kernel knows."""
+    clock_error_s: Seconds | None = None
+    """At most so far from the truth, as the time service told the kernel; None: not followed."""
+
+
 class HeartbeatData(Wire):
     """A device's health now. Losing one loses nothing."""
 
@@ -162,6 +189,8 @@ class HeartbeatData(Wire):
     outbox_dropped: Count
     outbox_write_failures: Count = 0
     cameras: Annotated[list[CameraHealth], Field(max_length=64)]
+    health: DeviceHealth | None = None
+    """None from a writer that did not say yet."""
 
 
 _SLUG = SLUG_PATTERN.strip("^$")

@@ -159,6 +159,14 @@ class UplinkSpec(Operator):
     cert_file: str | None = None
     key_file: str | None = None
     heartbeat_s: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 20
+    """A device that is cut off is known to be gone after one and a half of it."""
+    batch_s: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    """How long an event waits for others at most; alerts never wait. 0 sends each event alone."""
+    batch_events: Annotated[int, Field(ge=1, le=500)] = 200
+    """So many wait at most."""
+    budget_bytes_per_day: Annotated[int, Field(ge=10_000, le=10**12)] | None = None
+    """Of a UTC day. What has the lowest priority waits for the next day first; alerts never do."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> UplinkSpec:
@@ -205,6 +213,8 @@ class SiteFile(Operator):
     time_zone: str = "UTC"
     """IANA name, for quiet hours: ``Europe/Berlin``."""
     window_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    heat_s: Annotated[float, Field(ge=0, le=86_400)] = 0.0
+    """Heat of so many seconds is one event, as 900; below ``window_s`` each window is one."""
     model: ModelSpec = ModelSpec()
     uplink: UplinkSpec = UplinkSpec()
     outbox: OutboxSpec = OutboxSpec()

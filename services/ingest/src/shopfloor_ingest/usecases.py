@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from shopfloor_contracts.acks import Ack
 from shopfloor_ingest.domain.devices import DeviceState
 from shopfloor_ingest.domain.kpis import Change, Page, Question
-from shopfloor_ingest.domain.messages import Accepted, Message, Rejected, judge
+from shopfloor_ingest.domain.messages import Accepted, Message, Rejected, judge_all
 from shopfloor_ingest.domain.periods import Period
 from shopfloor_ingest.errors import StoreUnavailableError, UnknownSiteError
 
@@ -126,7 +126,7 @@ class Ingest:
                 self._finish(batch, stop)
 
     def _finish(self, batch: Sequence[Message], stop: Stop) -> None:
-        judged = [judge(message) for message in batch]
+        judged = [verdict for message in batch for verdict in judge_all(message)]
         started_s = time.perf_counter()
         outcome = self._persist(lambda: self._store.write(judged), stop)
         if outcome is None:

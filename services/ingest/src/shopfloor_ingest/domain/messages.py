@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shopfloor_contracts.base import SLUG_PATTERN
+from shopfloor_contracts.batches import is_batch, unpack
 from shopfloor_contracts.errors import EventRejectedError
 from shopfloor_contracts.events import (
     DURABLE_KINDS,
@@ -78,6 +79,18 @@ class Rejected:
     reason: str
     detail: str
     settled: Settled | None = None
+
+
+def judge_all(message: Message) -> list[Accepted | Rejected]:
+    """Decide on a message, or on each event of a batch as if it had come alone. Never raises."""
+    if not is_batch(message.topic):
+        return [judge(message)]
+    try:
+        parts = unpack(message.topic, message.payload)
+    except EventRejectedError as e:
+        # Nothing in it is settled: the device sends its events again, each alone.
+        return [Rejected(message, e.reason, e.detail)]
+    return [judge(Message(part.topic, part.payload, message.received_at)) for part in parts]
 
 
 def judge(message: Message) -> Accepted | Rejected:
