@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shopfloor_edge.discipline import read_discipline
 from shopfloor_edge.doctor import backends, decoders
 from shopfloor_edge.doctor.child import Answer
 from shopfloor_edge.doctor.clock import (
@@ -13,7 +14,6 @@ from shopfloor_edge.doctor.clock import (
     Instant,
     check_clock,
     check_time_zone,
-    read_discipline,
 )
 from shopfloor_edge.doctor.findings import Finding, Level, is_healthy
 from shopfloor_edge.doctor.machine import (
