@@ -44,32 +44,32 @@ class Run:
 # Name, side, scene, stream, further arguments.
 RUNS = (
     ("script main", "script", "busy", "main", ()),
-    ("script converts all main", "script", "busy", "main", ("--convert-all",)),
+    ("tuned script main", "script", "busy", "main", ("--tuned",)),
     ("floor main", "floor", "busy", "main", ()),
     ("equal main", "ours", "busy", "main", ("--no-gate",)),
-    ("script main, yolox-nano", "script", "busy", "main", ("--bundle", "yolox-nano")),
+    ("script main, yolox-nano", "script", "busy", "main", ("--tuned", "--bundle", "yolox-nano")),
     ("floor main, yolox-nano", "floor", "busy", "main", ("--bundle", "yolox-nano")),
     ("equal main, yolox-nano", "ours", "busy", "main", ("--no-gate", "--bundle", "yolox-nano")),
     ("floor sub", "floor", "busy", "sub", ()),
     ("equal sub", "ours", "busy", "sub", ("--no-gate",)),
     ("defaults busy", "ours", "busy", "sub", ()),
     ("script quiet", "script", "quiet", "main", ()),
-    ("script converts all quiet", "script", "quiet", "main", ("--convert-all",)),
+    ("tuned script quiet", "script", "quiet", "main", ("--tuned",)),
     ("floor quiet sub", "floor", "quiet", "sub", ()),
     ("ungated quiet", "ours", "quiet", "sub", ("--no-gate",)),
     ("defaults quiet", "ours", "quiet", "sub", ()),
 )
 RATIOS = {
     "ratio_to_script": ("equal main", "script main"),
-    "ratio_to_script_that_converts_all": ("equal main", "script converts all main"),
+    "ratio_to_tuned_script": ("equal main", "tuned script main"),
     "ratio_to_floor": ("equal main", "floor main"),
-    "ratio_to_script_yolox_nano": ("equal main, yolox-nano", "script main, yolox-nano"),
+    "ratio_to_tuned_script_yolox_nano": ("equal main, yolox-nano", "script main, yolox-nano"),
     "ratio_to_floor_yolox_nano": ("equal main, yolox-nano", "floor main, yolox-nano"),
     "ratio_to_floor_sub": ("equal sub", "floor sub"),
     "defaults_to_script_busy": ("defaults busy", "script main"),
     "defaults_to_script_quiet": ("defaults quiet", "script quiet"),
-    "defaults_to_script_that_converts_all_busy": ("defaults busy", "script converts all main"),
-    "defaults_to_script_that_converts_all_quiet": ("defaults quiet", "script converts all quiet"),
+    "defaults_to_tuned_script_busy": ("defaults busy", "tuned script main"),
+    "defaults_to_tuned_script_quiet": ("defaults quiet", "tuned script quiet"),
 }
 
 
@@ -103,7 +103,7 @@ def _round(clips: dict[str, Clip], number: int) -> dict[str, Run]:
 
 
 def _run(side: str, clip: Path, further: tuple[str, ...]) -> Run:
-    """Run one side in a process of its own, with one thread wherever a library asks."""
+    """Run one side in a process of its own, with one thread wherever OpenMP is asked."""
     done = subprocess.run(
         [sys.executable, str(HERE / "edge_sides.py"), side, str(clip), *further],
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(trackers_folder())},

@@ -47,7 +47,7 @@ class Job:
     manifest: Manifest
     weights: Path
     gate: bool
-    convert_all: bool
+    tuned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def run_straightforward(job: Job) -> Outcome:
         job.weights,
         every=EVERY,
         cpu_s=cpu_s,
-        convert_all=job.convert_all,
+        tuned=job.tuned,
     )
     return Outcome(spent_s, frames, inferred, [])
 
@@ -221,7 +221,7 @@ def main() -> int:
     parser.add_argument("clip", type=Path)
     parser.add_argument("--bundle", default="person-nano")
     parser.add_argument("--no-gate", action="store_true")
-    parser.add_argument("--convert-all", action="store_true", help="script: read() every frame")
+    parser.add_argument("--tuned", action="store_true", help="script: one thread, grab()")
     arguments = parser.parse_args()
     manifest = find_manifest(arguments.bundle)
     weights = resolve(manifest.builds[0], download=False)
@@ -230,7 +230,7 @@ def main() -> int:
         manifest,
         weights,
         gate=not arguments.no_gate,
-        convert_all=arguments.convert_all,
+        tuned=arguments.tuned,
     )
     outcome = SIDES[arguments.side](job)
     print(

@@ -13,6 +13,7 @@ from shopfloor_edge.commissioning.arguments import add_camera_commands
 from shopfloor_edge.errors import EdgeError, OperatorError
 from shopfloor_edge.logs import configure_logging
 from shopfloor_edge.settings import load_site
+from shopfloor_edge.site_view import describe_site
 
 EXAMPLES = """examples:
   shopfloor-edge fetch                                  bring the models of the zoo
@@ -95,10 +96,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return _look(arguments)
     site = load_site(arguments.site)
     if arguments.command == "check":
-        for camera in site.cameras:
-            drawn = [f"line {line.name}" for line in camera.lines]
-            drawn += [f"zone {zone.name}" for zone in camera.zones]
-            print(f"{camera.name}: {', '.join(drawn) or 'nothing is counted'}")
+        print("\n".join(describe_site(site)))
         return 0
     # Each process loads only what is its own: the agent never has pixels in its memory.
     if arguments.command == "agent":

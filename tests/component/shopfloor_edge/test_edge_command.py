@@ -326,7 +326,7 @@ def test_check_says_what_is_counted(tmp_path):
     done = edge("check", "--site", site(tmp_path, "x.avi"))
 
     assert done.returncode == 0
-    assert done.stdout.strip() == "door: line l, zone z"
+    assert done.stdout.strip() == "door: line l, zone z (occupancy)"
 
 
 @pytest.mark.mirror
