@@ -134,7 +134,7 @@ def test_a_state_folder_in_a_file_is_bad(tmp_path):
 
 @pytest.mark.skipif(os.getuid() == 0, reason="wants a user who is not root")
 def test_a_state_folder_of_somebody_else_is_bad():
-    assert check_state(Path("/root/state")).level is Level.BAD
+    assert check_state(Path("/usr/shopfloor-state")).level is Level.BAD
 
 
 def test_a_camera_of_the_site_that_is_not_plugged_in_is_bad(tmp_path):
