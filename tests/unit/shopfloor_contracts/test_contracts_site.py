@@ -296,3 +296,20 @@ def test_a_login_in_a_uri_is_not_told():
     assert "cameras[0].uri" in str(caught.value)
     assert "10.0.0.7" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("polygon", "words"),
+    [
+        ("[[0, 0], [1, 1], [1, 0], [0, 1]]", "polygon crosses itself"),
+        ("[[0, 0], [0.5, 0.5], [1, 1]]", "polygon has no area"),
+    ],
+    ids=["a figure eight", "a line"],
+)
+def test_a_zone_that_is_no_area_is_told_what_it_is(polygon, words):
+    with pytest.raises(SiteFileError, match=words):
+        parse_site(
+            'site = "s"\ndevice = "d"\n[[cameras]]\nname = "c"\nuri = "x"\n'
+            f'zones = [{{name = "z", polygon = {polygon}}}]\n',
+            source="site.toml",
+        )

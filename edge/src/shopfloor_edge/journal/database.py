@@ -107,6 +107,26 @@ def connect(folder: Path, *, durable: bool) -> sqlite3.Connection:
 
 
 @contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection that never writes; ``path`` is ``state.db`` or the folder that holds it.
+
+    Raises:
+        JournalError: it is absent, or cannot be read now.
+    """
+    path = path / FILE_NAME if path.is_dir() else path
+    if not path.is_file():
+        raise JournalError(f"{path}: no journal; vision writes it into its --state folder")
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1.0)
+        try:
+            yield connection
+        finally:
+            connection.close()
+    except sqlite3.Error as e:
+        raise JournalError(f"{path}: {e}") from e
+
+
+@contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Run a block as one write transaction.
 

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from shopfloor_contracts.events import Kind
 from shopfloor_contracts.windows import Window
-from shopfloor_edge.errors import JournalError
-from shopfloor_edge.journal.database import FILE_NAME
+from shopfloor_edge.journal.database import reading
 
 MAX_ROWS = 2000
 """Beyond, the rows that ended longest ago go: years of model and zone changes on 64 cameras."""
@@ -96,13 +95,6 @@ def read_ledger(path: Path) -> list[LedgerRow]:
     Raises:
         JournalError: it is absent, or cannot be read now.
     """
-    path = path / FILE_NAME if path.is_dir() else path
-    try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1.0)
-        try:
-            rows = connection.execute("SELECT * FROM ledger ORDER BY source, kind, first_at")
-            return [LedgerRow(*row) for row in rows]
-        finally:
-            connection.close()
-    except sqlite3.Error as e:
-        raise JournalError(f"{path}: {e}") from e
+    with reading(path) as connection:
+        rows = connection.execute("SELECT * FROM ledger ORDER BY source, kind, first_at")
+        return [LedgerRow(*row) for row in rows]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from shopfloor_contracts.events import CameraStatus
-from shopfloor_edge.errors import JournalError
-from shopfloor_edge.journal.database import FILE_NAME, connect, transaction
+from shopfloor_edge.journal.database import connect, reading, transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +91,9 @@ def read_state(path: Path) -> State:
     Raises:
         JournalError: it is absent, or cannot be read now.
     """
-    path = path / FILE_NAME if path.is_dir() else path
-    try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1.0)
-        try:
-            states = connection.execute("SELECT state FROM cameras ORDER BY camera").fetchall()
-            counters = dict(connection.execute("SELECT name, value FROM counters"))
-        finally:
-            connection.close()
-    except sqlite3.Error as e:
-        raise JournalError(f"{path}: {e}") from e
+    with reading(path) as connection:
+        states = connection.execute("SELECT state FROM cameras ORDER BY camera").fetchall()
+        counters = dict(connection.execute("SELECT name, value FROM counters"))
     return State([_row(text) for (text,) in states], counters)
 
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shopfloor_edge.errors import JournalError
-from shopfloor_edge.journal.database import FILE_NAME
+from shopfloor_edge.journal.database import reading
 
 VIDEO = "video"
 """Kind of the row that says how many bytes of video the figures replace; none of them left."""
@@ -73,17 +72,10 @@ def read_usage(path: Path) -> tuple[list[DayOfKind], list[str]]:
     Raises:
         JournalError: there is no journal, or it cannot be read now.
     """
-    path = path / FILE_NAME if path.is_dir() else path
-    try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1.0)
-        try:
-            rows = connection.execute(
-                "SELECT day, kind, events, raw_bytes, wire_bytes FROM uplink"
-                " ORDER BY day DESC, wire_bytes DESC, kind"
-            ).fetchall()
-            held = [kind for (kind,) in connection.execute("SELECT kind FROM held ORDER BY kind")]
-        finally:
-            connection.close()
-    except sqlite3.Error as e:
-        raise JournalError(f"{path}: {e}") from e
+    with reading(path) as connection:
+        rows = connection.execute(
+            "SELECT day, kind, events, raw_bytes, wire_bytes FROM uplink"
+            " ORDER BY day DESC, wire_bytes DESC, kind"
+        ).fetchall()
+        held = [kind for (kind,) in connection.execute("SELECT kind FROM held ORDER BY kind")]
     return [DayOfKind(day, kind, Used(*figures)) for day, kind, *figures in rows], held

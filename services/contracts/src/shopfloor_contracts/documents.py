@@ -13,37 +13,11 @@ from typing import Any
 
 from shopfloor_contracts.acks import Ack
 from shopfloor_contracts.bundles import Zoo
-from shopfloor_contracts.events import (
-    DURABLE_KINDS,
-    EVENT_ADAPTER,
-    AlertEvent,
-    BirthEvent,
-    DeathEvent,
-    DwellEvent,
-    HeartbeatEvent,
-    HeatEvent,
-    Kind,
-    OccupancyEvent,
-    QueueEvent,
-    ShelfEvent,
-    TrafficEvent,
-)
+from shopfloor_contracts.events import DURABLE_KINDS, EVENT_ADAPTER, EVENT_OF_KIND, Kind
 from shopfloor_contracts.site import SiteFile
 from shopfloor_contracts.topics import ROOT
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_EVENTS = {
-    Kind.TRAFFIC: TrafficEvent,
-    Kind.OCCUPANCY: OccupancyEvent,
-    Kind.DWELL: DwellEvent,
-    Kind.QUEUE: QueueEvent,
-    Kind.HEAT: HeatEvent,
-    Kind.SHELF: ShelfEvent,
-    Kind.ALERT: AlertEvent,
-    Kind.BIRTH: BirthEvent,
-    Kind.DEATH: DeathEvent,
-    Kind.HEARTBEAT: HeartbeatEvent,
-}
 
 
 def documents() -> dict[str, str]:
@@ -72,7 +46,7 @@ def _asyncapi() -> dict[str, Any]:
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}
-    for kind, event in _EVENTS.items():
+    for kind, event in EVENT_OF_KIND.items():
         messages[kind] = {
             "name": f"shopfloor.{kind}.v1",
             "title": event.__name__,

@@ -7,10 +7,9 @@ counts and seconds. ``tests/contract/test_no_pixels.py`` holds that.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     Field,
@@ -317,29 +316,12 @@ EventData = (
 )
 EVENT_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
 
-_EVENT_OF_DATA: dict[type, Callable[..., Event]] = {
-    TrafficData: TrafficEvent,
-    OccupancyData: OccupancyEvent,
-    DwellData: DwellEvent,
-    QueueData: QueueEvent,
-    HeatData: HeatEvent,
-    ShelfData: ShelfEvent,
-    AlertData: AlertEvent,
-    BirthData: BirthEvent,
-    DeathData: DeathEvent,
-    HeartbeatData: HeartbeatEvent,
+EVENT_OF_KIND: dict[Kind, Any] = {
+    Kind(event.model_fields["type"].default.split(".")[1]): event
+    for event in get_args(get_args(Event)[0])
 }
 _KIND_OF_DATA: dict[type, Kind] = {
-    TrafficData: Kind.TRAFFIC,
-    OccupancyData: Kind.OCCUPANCY,
-    DwellData: Kind.DWELL,
-    QueueData: Kind.QUEUE,
-    HeatData: Kind.HEAT,
-    ShelfData: Kind.SHELF,
-    AlertData: Kind.ALERT,
-    BirthData: Kind.BIRTH,
-    DeathData: Kind.DEATH,
-    HeartbeatData: Kind.HEARTBEAT,
+    event.model_fields["data"].annotation: kind for kind, event in EVENT_OF_KIND.items()
 }
 
 
@@ -348,15 +330,12 @@ def kind_of(data: EventData) -> Kind:
     return _KIND_OF_DATA[type(data)]
 
 
-_DATA_OF_KIND: dict[Kind, Callable[[str], EventData]] = {
-    kind: data.model_validate_json  # type: ignore[attr-defined]
-    for data, kind in _KIND_OF_DATA.items()
-}
-
-
 def data_of(kind: Kind, payload: str) -> EventData:
     """Read an event's ``data`` as its kind writes it. Raises ``ValueError``: it is not that."""
-    return _DATA_OF_KIND[kind](payload)
+    data: EventData = (
+        EVENT_OF_KIND[kind].model_fields["data"].annotation.model_validate_json(payload)
+    )
+    return data
 
 
 def event_id(stream: uuid.UUID, kind: Kind, seq: int) -> uuid.UUID:
@@ -383,9 +362,9 @@ def build_event(
     prevseq: int | None = None,
 ) -> Event:
     """Wrap ``data`` in its envelope."""
-    build = _EVENT_OF_DATA[type(data)]
-    return build(
-        id=event_id(stream, kind_of(data), seq),
+    kind = kind_of(data)
+    event: Event = EVENT_OF_KIND[kind](
+        id=event_id(stream, kind, seq),
         source=source,
         time=time,
         stream=stream,
@@ -393,6 +372,7 @@ def build_event(
         prevseq=prevseq,
         data=data,
     )
+    return event
 
 
 def encode(event: Event) -> bytes:

@@ -17,6 +17,16 @@ def crosses_itself(polygon: list[Corner]) -> bool:
     )
 
 
+def has_area(polygon: list[Corner]) -> bool:
+    """Tell whether any three corners span more than a ten-thousandth of the picture.
+
+    A figure eight has area though that of its halves cancels out.
+    """
+    first = polygon[0]
+    rest = [(x - first[0], y - first[1]) for x, y in polygon[1:]]
+    return any(abs(a[0] * b[1] - b[0] * a[1]) >= 2e-4 for a in rest for b in rest)
+
+
 def _meet(a: Corner, b: Corner, c: Corner, d: Corner) -> bool:
     one, two = _turn(a, b, c), _turn(a, b, d)
     three, four = _turn(c, d, a), _turn(c, d, b)

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from shopfloor_contracts.base import Digest, Operator, Slug, refuse_twins
 from shopfloor_contracts.errors import SiteFileError
-from shopfloor_contracts.polygons import crosses_itself
+from shopfloor_contracts.polygons import crosses_itself, has_area
 from shopfloor_contracts.problems import describe
 from shopfloor_contracts.rules import NEEDS_ANALYTIC, AlertsSpec, Metric, RuleSpec
 
@@ -54,13 +54,14 @@ class ZoneSpec(Operator):
     @field_validator("polygon")
     @classmethod
     def _has_area(cls, polygon: list[Point]) -> list[Point]:
-        following = [*polygon[1:], polygon[0]]
-        pairs = zip(polygon, following, strict=True)
-        doubled = sum(p[0] * q[1] - q[0] * p[1] for p, q in pairs)
-        if abs(doubled) < 2e-4:
+        if not has_area(polygon):
             raise ValueError("polygon has no area")
         if crosses_itself(polygon):
             raise ValueError("polygon crosses itself: name its corners in order around the area")
+        following = [*polygon[1:], polygon[0]]
+        pairs = zip(polygon, following, strict=True)
+        if abs(sum(p[0] * q[1] - q[0] * p[1] for p, q in pairs)) < 2e-4:
+            raise ValueError("polygon has no area")
         return polygon
 
     @field_validator("analytics")
