@@ -1,6 +1,7 @@
 """Whether a dashboard, as the JSON that Grafana gets, says what it claims. Findings are sentences.
 
-What needs a Prometheus that scrapes is in ``silent_panels``; all else reads files only.
+What needs a Prometheus that scrapes is in ``silent_panels``, what needs a PostgreSQL in
+``sql_check``; all else reads files only.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from typing import Any
 from shopfloor_dashboards.declared import BUILT_IN, exported_metrics
 from shopfloor_dashboards.promql import metric_names
 
-UNITS = frozenset({"short", "s", "percentunit", "eps", "ops", "bool_yes_no"})
+UNITS = frozenset(
+    {"short", "none", "s", "ms", "percentunit", "eps", "ops", "bool_yes_no", "bytes", "celsius"}
+    | {"dateTimeFromNow"}
+)
 """Ids of Grafana's units that our boards use; an unknown id is shown as text behind the number."""
 
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
@@ -65,7 +69,7 @@ def check(text: str, around: Surroundings) -> list[str]:
 
 
 def expressions(text: str) -> list[PanelExpression]:
-    """Return every query of a dashboard; a variable that Grafana fills in matches everything."""
+    """Return every PromQL query; a variable that Grafana fills in matches everything."""
     return [
         PanelExpression(
             f"{panel['title']} {target['refId']}",
@@ -74,6 +78,7 @@ def expressions(text: str) -> list[PanelExpression]:
         )
         for panel in json.loads(text)["panels"]
         for target in panel["targets"]
+        if "expr" in target
     ]
 
 
@@ -124,13 +129,23 @@ def _panel_findings(board: dict[str, Any], around: Surroundings) -> Iterator[str
         title, defaults = panel["title"], panel["fieldConfig"]["defaults"]
         if not title.endswith("?"):
             yield f"{title}: the title is no question"
-        if defaults.get("unit") not in UNITS:
-            yield f"{title}: unit is {defaults.get('unit')!r}, expected one of {sorted(UNITS)}"
+        for unit in (defaults.get("unit"), *_column_units(panel)):
+            if unit not in UNITS:
+                yield f"{title}: unit is {unit!r}, expected one of {sorted(UNITS)}"
         edges = [step["value"] for step in defaults.get("thresholds", {}).get("steps", ())]
         if len(edges) < 3 or edges[0] is not None or edges[1:] != sorted(edges[1:]):
             yield f"{title}: thresholds are {edges}, expected null and two rising values"
         for link in defaults.get("links", ()):
             yield from _link_findings(title, link["url"], around)
+
+
+def _column_units(panel: dict[str, Any]) -> list[str]:
+    return [
+        setting["value"]
+        for override in panel["fieldConfig"]["overrides"]
+        for setting in override["properties"]
+        if setting["id"] == "unit"
+    ]
 
 
 def _link_findings(title: str, url: str, around: Surroundings) -> Iterator[str]:

@@ -6,10 +6,28 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from shopfloor_dashboards.boards import fleet, ingest, site, slo, vision
+from shopfloor_dashboards.boards import (
+    business,
+    device,
+    fleet,
+    ingest,
+    model,
+    site,
+    slo,
+    vision,
+)
 from shopfloor_dashboards.grafana import to_json
 
-BOARDS = (fleet.BOARD, site.BOARD, ingest.BOARD, slo.BOARD, vision.BOARD)
+BOARDS = (
+    fleet.BOARD,
+    site.BOARD,
+    device.BOARD,
+    model.BOARD,
+    business.BOARD,
+    ingest.BOARD,
+    slo.BOARD,
+    vision.BOARD,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,6 +11,16 @@ class Look(StrEnum):
 
     NUMBER = "stat"
     LINES = "timeseries"
+    BARS = "barchart"
+    """One bar per row: the first column names it."""
+    TABLE = "table"
+
+
+class Source(StrEnum):
+    """Whom a query asks, by Grafana's type of data source."""
+
+    PROMETHEUS = "prometheus"
+    POSTGRESQL = "grafana-postgresql-datasource"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +34,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One expression; ``legend`` names its series, with labels in double braces."""
+    """One question to a data source; ``legend`` names its series, with labels in double braces.
+
+    SQL names its series itself: by a text column ``metric``, beside ``time`` and one number.
+    """
 
     expression: str
-    legend: str
+    legend: str = ""
+    source: Source = Source.PROMETHEUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +54,42 @@ class Panel:
     limits: Limits
     look: Look = Look.LINES
     to: tuple[str, ...] = ()
+    carry: tuple[str, ...] = ("site",)
+    """Labels, or columns of a table, that a link to another board takes along."""
     runbook: str = ""
     explanation: str = ""
     width: int = 12
+    height: int = 8
+    units: dict[str, str] = field(default_factory=dict)
+    """Columns of a table that have another unit than ``unit``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One dashboard; ``variables`` map a name to the query of its values."""
+    """One dashboard; ``variables`` and ``tables`` map a name to the query of its values.
+
+    Attributes:
+        variables: asked of Prometheus; all values are ``.*``.
+        tables: asked of PostgreSQL; all values are ``.*``.
+        single: names of ``tables`` that have exactly one value.
+        choices: fixed values, in Grafana's form ``text : value, …``; the first one is taken.
+        since: how far a freshly opened board looks back.
+    """
 
     uid: str
     title: str
     panels: tuple[Panel, ...]
     variables: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)
+    single: frozenset[str] = frozenset()
+    choices: dict[str, str] = field(default_factory=dict)
+    since: str = "now-6h"
+
+    @property
+    def sources(self) -> frozenset[Source]:
+        """Whom its panels and variables ask."""
+        asked = {query.source for panel in self.panels for query in panel.queries}
+        return frozenset(asked | ({Source.POSTGRESQL} if self.tables else set()))
 
 
 def number(question: str, expression: str, unit: str, limits: Limits, **more: str) -> Panel:
@@ -69,6 +106,7 @@ def number(question: str, expression: str, unit: str, limits: Limits, **more: st
         runbook=more.get("runbook", ""),
         explanation=more.get("explanation", ""),
         width=6,
+        height=4,
     )
 
 
@@ -83,4 +121,30 @@ def lines(question: str, queries: dict[str, str], unit: str, limits: Limits, **m
         to=to,
         runbook=more.get("runbook", ""),
         explanation=more.get("explanation", ""),
+    )
+
+
+def asked(
+    look: Look, question: str, sql: str, unit: str, limits: Limits, **more: str | dict[str, str]
+) -> Panel:
+    """Return a panel over one SQL query.
+
+    ``more`` are ``to``, ``carry`` (names with blanks between), ``runbook``, ``explanation`` and
+    ``units`` (of a table's columns).
+    """
+    small = look is Look.NUMBER
+    units = more.get("units", {})
+    return Panel(
+        question,
+        (Query(sql.strip(), source=Source.POSTGRESQL),),
+        unit,
+        limits,
+        look=look,
+        to=(str(more["to"]),) if "to" in more else (),
+        carry=tuple(str(more.get("carry", "site")).split()),
+        runbook=str(more.get("runbook", "")),
+        explanation=str(more.get("explanation", "")),
+        width=6 if small else 12,
+        height=4 if small else 8,
+        units=units if isinstance(units, dict) else {},
     )

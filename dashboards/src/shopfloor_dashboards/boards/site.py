@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from shopfloor_dashboards.panels import Board, Limits, lines, number
+from shopfloor_dashboards.fragments import DEVICES, matches
+from shopfloor_dashboards.panels import Board, Limits, Look, asked, lines, number
 
 _IS = 'site=~"$site"'
 
@@ -81,6 +82,22 @@ BOARD = Board(
             Limits(30, 60),
             runbook="AlertStorm",
             explanation="Per hour.",
+        ),
+        asked(
+            Look.TABLE,
+            "Which of its devices wants a look?",
+            f"""
+SELECT site, device, CASE WHEN heard THEN 'online' WHEN status = 'online' THEN 'late'
+                          ELSE 'offline' END AS state, seen_at,
+       (said ->> 'outbox_rows')::float8 AS waiting, (said ->> 'outbox_dropped')::float8 AS given_up,
+       (SELECT count(*) FROM jsonb_array_elements(said -> 'cameras') AS camera
+        WHERE camera ->> 'status' NOT IN ('live', 'ended')) AS cameras_lost
+FROM ({DEVICES}) AS d WHERE {matches("site")} ORDER BY heard, cameras_lost DESC, 1, 2 LIMIT 500""",
+            "short",
+            Limits(1e6, 1e7),
+            to="shopfloor-device",
+            carry="site device",
+            units={"seen_at": "dateTimeFromNow"},
         ),
     ),
     {"site": "label_values(shopfloor_fleet_devices, site)"},

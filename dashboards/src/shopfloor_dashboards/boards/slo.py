@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shopfloor_dashboards.panels import Board, Limits, Panel, lines, number
 
 _OBJECTIVES = (
@@ -28,7 +30,8 @@ def _panels(key: str, runbook: str, what: str) -> tuple[Panel, Panel]:
         runbook=runbook,
         explanation="1 uses exactly what 99 % allows; 6 warns, 14.4 calls.",
     )
-    return now, burn
+    # Side by side, of one height: the state and how it came about.
+    return replace(now, height=8), replace(burn, width=18)
 
 
 BOARD = Board(

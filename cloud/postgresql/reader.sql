@@ -1,0 +1,21 @@
+-- The role by which dashboards read ingest's database, and nothing else. Run it as the owner of the
+-- tables, after ingest's first start; a second run changes nothing:
+--   psql -d shopfloor -f cloud/postgresql/reader.sql
+-- Then give the role a password: \password shopfloor_reader
+DO $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'shopfloor_reader') THEN
+    CREATE ROLE shopfloor_reader LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT;
+  END IF;
+END
+$$;
+ALTER ROLE shopfloor_reader SET default_transaction_read_only = on;
+-- A board that asks too much must not hold up what ingest writes.
+ALTER ROLE shopfloor_reader SET statement_timeout = '30s';
+ALTER ROLE shopfloor_reader SET timezone = 'UTC';
+GRANT USAGE ON SCHEMA public TO shopfloor_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO shopfloor_reader;
+-- Tables of later versions too.
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO shopfloor_reader;
+-- Refused messages hold bytes of whoever sent them.
+REVOKE ALL ON dead_letters FROM shopfloor_reader;
