@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
         eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries bench-series \
-        models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink clean
+        models train-person-nano dashboards check-dashboards dashboards-push faults-camera soak bench-uplink clean
 
 PY := .venv/bin
 SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src dashboards/src
@@ -88,6 +88,9 @@ check-dashboards: setup ## dashboards, rules and runbooks: names, units, links, 
 	  --prefix var/npm @grafana/schema@13.2.3 typescript@5.9.3 || echo "no types of Grafana at hand"
 	@$(PY)/python -m pytest -q tests/unit/test_alerting.py tests/component/test_alertmanager_routes.py \
 	  tests/unit/shopfloor_dashboards tests/component/shopfloor_dashboards
+
+dashboards-push: setup ## bring a Grafana to what the files say (GRAFANA_URL=…, its token in GRAFANA_TOKEN, FLAGS=--dry-run)
+	@$(PY)/python -m shopfloor_dashboards.push --url "$(GRAFANA_URL)" $(FLAGS)
 
 train-person-nano: setup ## make the embedded detector again: about 4 minutes, wants SHOPFLOOR_MIRROR
 	@tools/setup-training.sh
