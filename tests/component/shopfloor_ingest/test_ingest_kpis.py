@@ -53,11 +53,12 @@ class Cloud:
         assert outcome.stored == {kind: 1}
 
     def ask(self, path: str, headers=None, **query) -> httpx.Response:
+        return self.ask_fleet(f"sites/{path}", headers, **query)
+
+    def ask_fleet(self, path: str, headers=None, **query) -> httpx.Response:
         async def ask():
             async with httpx.AsyncClient(transport=self._transport, base_url="http://c") as client:
-                return await client.get(
-                    f"/api/v1/sites/{path}", params=query, headers=headers or {}
-                )
+                return await client.get(f"/api/v1/{path}", params=query, headers=headers or {})
 
         return asyncio.run(ask())
 
@@ -257,6 +258,52 @@ def test_a_site_that_was_never_heard_is_not_found(cloud):
     paths = ("bergen/kpi/traffic", "bergen/kpi/traffic/week-over-week", "bergen/heat")
 
     assert [cloud.ask(path, camera="cam-1").status_code for path in paths] == [404, 404, 404]
+
+
+def tell_two_sites(cloud):
+    oslo, bergen = FakeDevice(), FakeDevice("bergen", camera="cam-9")
+    cloud.tell(oslo, *(oslo.traffic(s, window_start=EPOCH, line=f"l{s}") for s in (1, 2)))
+    cloud.tell(bergen, bergen.traffic(1, window_start=EPOCH, coverage=0.5))
+
+
+def test_all_sites_are_told_by_site_unless_asked_otherwise(cloud):
+    tell_two_sites(cloud)
+
+    by_site = cloud.ask_fleet("kpi/traffic").json()
+    by_camera = cloud.ask_fleet("kpi/traffic", by="camera", camera="cam-9").json()
+
+    rows = [(row["names"], row["figures"]["crossings_out"]) for row in by_site["rows"]]
+    assert rows == [({"site": "bergen"}, 2), ({"site": "oslo"}, 4)]
+    assert by_site["coverage_ratio"] == pytest.approx(2.5 / 3)
+    assert (by_site["kind"], by_site["period"]) == ("traffic", "hour")
+    assert [row["names"] for row in by_camera["rows"]] == [{"site": "bergen", "camera": "cam-9"}]
+
+
+def test_pages_of_all_sites_join_to_the_whole_and_are_csv_too(cloud):
+    tell_two_sites(cloud)
+    whole = cloud.ask_fleet("kpi/traffic", by="zone").json()["rows"]
+
+    first = cloud.ask_fleet("kpi/traffic", by="zone", limit=2).json()
+    second = cloud.ask_fleet("kpi/traffic", by="zone", cursor=first["next"])
+    table = cloud.ask_fleet("kpi/traffic", by="zone", format="csv")
+
+    assert first["rows"] + second.json()["rows"] == whole
+    assert len(whole) == 3
+    assert second.json()["next"] is None
+    lines = list(csv.DictReader(io.StringIO(table.text)))
+    assert [line["site"] for line in lines] == ["bergen", "oslo", "oslo"]
+
+
+def test_a_fleet_without_figures_is_an_empty_page_and_a_wrong_question_a_problem(cloud):
+    empty = cloud.ask_fleet("kpi/queue")
+    tell_two_sites(cloud)
+    of_another = cloud.ask_fleet("kpi/traffic", by="zone", limit=1).json()["next"]
+
+    wrong = cloud.ask_fleet("kpi/traffic", cursor=of_another)
+
+    assert (empty.status_code, empty.json()["rows"], empty.json()["next"]) == (200, [], None)
+    assert (wrong.status_code, wrong.headers["content-type"]) == (422, PROBLEM)
+    assert cloud.ask_fleet("kpi/heartbeat").status_code == 422
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)

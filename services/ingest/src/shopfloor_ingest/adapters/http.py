@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from shopfloor_contracts.base import SLUG_PATTERN
-from shopfloor_ingest.adapters.http_kpis import kpi_router
+from shopfloor_ingest.adapters.http_kpis import fleet_router, kpi_router
 from shopfloor_ingest.domain.devices import DeviceState
 from shopfloor_ingest.domain.periods import make_period
 from shopfloor_ingest.errors import QueryError, StoreUnavailableError, UnknownSiteError
@@ -81,6 +81,7 @@ def build_api(
     app.include_router(health)
     app.include_router(_sites(reader, now))
     app.include_router(kpi_router(reader, kpis, now))
+    app.include_router(fleet_router(kpis, now))
     return app
 
 

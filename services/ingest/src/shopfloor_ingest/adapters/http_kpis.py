@@ -55,10 +55,9 @@ class KpiRowBody(_Body):
     figures: dict[str, float | None]
 
 
-class KpiBody(_Body):
+class FleetKpiBody(_Body):
     """One page of figures; ``models`` and ``coverage_ratio`` are of the whole answer."""
 
-    site: str
     kind: str
     from_: datetime
     to: datetime
@@ -67,6 +66,12 @@ class KpiBody(_Body):
     coverage_ratio: float | None
     rows: list[KpiRowBody]
     next: str | None
+
+
+class KpiBody(FleetKpiBody):
+    """One page of a site's figures."""
+
+    site: str
 
 
 class ChangeBody(_Body):
@@ -138,19 +143,7 @@ def kpi_router(reader: Reader, kpis: KpiReader, now: Callable[[], datetime]) -> 
     ) -> Response:
         """Return sums, means and percentiles per bucket; a window counts where it begins."""
         question = page.apply(asked.question(site, kind, by, now()))
-        found = kpi_report(reader, kpis, question)
-        if page.form == "csv":
-            return _answer(request, _csv(found), "text/csv; charset=utf-8", _cursor(found.after))
-        body = KpiBody(
-            **_stretch(question),
-            kind=kind,
-            period=question.period.bucket,
-            models=list(found.models),
-            coverage_ratio=found.coverage_ratio,
-            rows=[KpiRowBody.model_validate(row) for row in found.rows],
-            next=_cursor(found.after),
-        )
-        return _json(request, body)
+        return page.answer(request, question, kpi_report(reader, kpis, question))
 
     @router.get("/kpi/{kind}/week-over-week", response_model=ChangesBody)
     def compared(
@@ -193,6 +186,25 @@ def kpi_router(reader: Reader, kpis: KpiReader, now: Callable[[], datetime]) -> 
     return router
 
 
+def fleet_router(kpis: KpiReader, now: Callable[[], datetime]) -> APIRouter:
+    """Build the route over all sites."""
+    router = APIRouter(prefix="/api/v1")
+
+    @router.get("/kpi/{kind}", response_model=FleetKpiBody)
+    def figures(
+        request: Request,
+        kind: KpiKind,
+        asked: Annotated[Asked, Depends()],
+        page: Annotated[_Paging, Depends()],
+        by: By = By.SITE,
+    ) -> Response:
+        """Return sums, means and percentiles per bucket and site, of every site ever heard."""
+        question = page.apply(asked.question("", kind, by, now()))
+        return page.answer(request, question, kpis.page(question))
+
+    return router
+
+
 class _Paging:
     def __init__(
         self,
@@ -206,6 +218,23 @@ class _Paging:
         """Return the question of this page."""
         after = None if self.cursor is None else _after(self.cursor, question)
         return replace(question, limit=self.limit, after=after)
+
+    def answer(self, request: Request, question: Question, found: Page) -> Response:
+        """Return the page in the form that was asked for."""
+        following = _cursor(found.after)
+        if self.form == "csv":
+            return _answer(request, _csv(found), "text/csv; charset=utf-8", following)
+        figures = {
+            **_stretch(question),
+            "kind": question.kind,
+            "period": question.period.bucket,
+            "models": list(found.models),
+            "coverage_ratio": found.coverage_ratio,
+            "rows": [KpiRowBody.model_validate(row) for row in found.rows],
+            "next": following,
+        }
+        body = KpiBody if question.site else FleetKpiBody
+        return _json(request, body.model_validate(figures))
 
 
 def _stretch(question: Question) -> dict[str, object]:

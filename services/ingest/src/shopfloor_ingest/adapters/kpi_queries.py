@@ -100,11 +100,12 @@ def _asked(question: Question, shift_s: int = 0) -> ColumnElement[bool]:
     c, period = ROLLUPS[question.kind].c, question.period
     names = question.shape.names
     filters = [
-        c.site == question.site,
         c.bucket_s == period.bucket_s,
         c.bucket_start >= int(period.start.timestamp()) - shift_s,
         c.bucket_start < int(period.end.timestamp()) - shift_s,
     ]
+    if question.site:
+        filters.append(c.site == question.site)
     if question.camera is not None:
         filters.append(c.camera == question.camera)
     if question.zone is not None and names:

@@ -28,12 +28,12 @@ class By(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. ``after`` is the last row's key of the page before."""
+    """What is asked; without a ``site``, of all. ``after``: last row's key of the page before."""
 
     kind: Kind
     period: Period
     by: By
-    site: str
+    site: str = ""
     camera: str | None = None
     zone: str | None = None
     limit: int = 1000
