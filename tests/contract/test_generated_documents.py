@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shopfloor_contracts import documents
+from shopfloor_contracts.batches import BATCH, MAX_BATCH_BYTES, batch_topic
 from shopfloor_contracts.events import DURABLE_KINDS, Kind
 from shopfloor_contracts.topics import EventTopic, ack_topic
 
@@ -98,8 +99,9 @@ def test_the_schema_refuses_what_the_reader_refuses(where, value):
 
 def test_the_asyncapi_document_has_a_channel_and_an_operation_for_every_kind(asyncapi):
     assert asyncapi["asyncapi"].startswith("3.")
-    assert set(asyncapi["channels"]) == {*Kind, "ack"}
-    assert set(asyncapi["operations"]) == {*(f"send-{kind}" for kind in Kind), "receive-ack"}
+    assert set(asyncapi["channels"]) == {*Kind, "ack", BATCH}
+    sent = {f"send-{name}" for name in (*Kind, BATCH)}
+    assert set(asyncapi["operations"]) == {*sent, "receive-ack"}
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -107,6 +109,20 @@ def test_a_channel_has_the_address_that_the_code_uses(kind, asyncapi):
     address = asyncapi["channels"][kind]["address"].format(site="store", device="till-1")
 
     assert address == str(EventTopic("store", "till-1", kind))
+
+
+def test_a_batch_has_the_address_and_the_limit_that_the_code_uses(asyncapi):
+    address = asyncapi["channels"][BATCH]["address"].format(site="store", device="till-1")
+
+    assert address == batch_topic("store", "till-1")
+    assert asyncapi["components"]["messages"][BATCH]["payload"]["maxLength"] == MAX_BATCH_BYTES
+    assert asyncapi["operations"]["send-batch"]["bindings"]["mqtt"] == {"qos": 1, "retain": False}
+
+
+def test_the_golden_heartbeat_with_health_validates_against_the_schema():
+    event = read(GOLDEN / "heartbeat-health.json")
+
+    Draft202012Validator(read(DOCS / "event.schema.json")).validate(event)
 
 
 def test_the_acknowledgement_has_the_address_that_the_code_uses(asyncapi):

@@ -23,11 +23,13 @@ from shopfloor_contracts.aggregates import (
     ZoneQueue,
 )
 from shopfloor_contracts.alerts import AlertData, AlertState
+from shopfloor_contracts.batches import pack, pack_slim, unpack
 from shopfloor_contracts.events import (
     BirthData,
     CameraHealth,
     CameraStatus,
     DeathData,
+    DeviceHealth,
     Event,
     EventData,
     HeartbeatData,
@@ -238,6 +240,31 @@ EVENTS = {
     Kind.DEATH: event(DeathData(boot_id=BOOT, reason="connection-lost"), camera=None, seq=2),
 }
 
+HEARTBEAT_WITH_HEALTH = event(
+    HeartbeatData(
+        boot_id=BOOT,
+        uptime_s=7200.5,
+        outbox_rows=0,
+        outbox_bytes=0,
+        outbox_dropped=0,
+        cameras=[CameraHealth(camera="door", status=CameraStatus.LIVE, fps=9.9)],
+        health=DeviceHealth(
+            inference_histogram=[0, 3, 4021, 1888, 41, 7, 2, 0, 1],
+            score_histogram=[0, 0, 0, 12, 81, 160, 402, 977, 1405, 310],
+            memory_available_bytes=1_204_371_456,
+            disk_free_bytes=20_401_094_656,
+            temperature_c=61.5,
+            clock_error_s=0.0031,
+        ),
+    ),
+    camera=None,
+    seq=3,
+)
+BATCHED = [EVENTS[kind] for kind in (Kind.TRAFFIC, Kind.OCCUPANCY, Kind.DWELL, Kind.HEAT)]
+BATCHED.append(HEARTBEAT_WITH_HEALTH)
+"""With a gap before the first (prevseq 39), and a chain of three behind it."""
+BATCH_TOPIC = "shopfloor/v1/store-17/till-1/batch"
+
 
 @pytest.mark.parametrize("kind", Kind)
 def test_todays_reader_understands_the_golden_event(kind):
@@ -272,8 +299,52 @@ def test_the_golden_acknowledgement_is_read_and_written_the_same():
     assert ACK.model_dump_json().encode() == golden
 
 
-def test_every_golden_file_is_tested():
-    names = {path.stem for path in GOLDEN.glob("*.json")}
+def test_the_golden_heartbeat_with_health_is_read_and_written_the_same():
+    golden = (GOLDEN / "heartbeat-health.json").read_bytes()
 
-    assert names == {*Kind, "ack"}
+    assert parse_event(golden) == HEARTBEAT_WITH_HEALTH
+    assert encode(HEARTBEAT_WITH_HEALTH) == golden
+
+
+def test_a_reader_ignores_what_a_newer_writer_adds_to_health():
+    newer = with_more(json.loads((GOLDEN / "heartbeat-health.json").read_bytes()))
+
+    assert parse_event(json.dumps(newer).encode()) == HEARTBEAT_WITH_HEALTH
+
+
+def test_todays_reader_unpacks_the_golden_batch_into_the_events_one_by_one():
+    parts = unpack(BATCH_TOPIC, (GOLDEN / "batch.sfb1").read_bytes())
+
+    # A chain is left unsaid: absent means "the one before".
+    chained = [one.prevseq == one.seq - 1 for one in BATCHED]
+    unsaid = [
+        one.model_copy(update={"prevseq": None}) if is_chained else one
+        for one, is_chained in zip(BATCHED, chained, strict=True)
+    ]
+    assert chained == [False, True, True, True, False]
+    assert [parse_event(part.payload) for part in parts] == unsaid
+    kinds = [part.topic.rsplit("/", 1)[1] for part in parts]
+    assert kinds == ["traffic", "occupancy", "dwell", "heat", "heartbeat"]
+
+
+def test_todays_writer_says_what_the_golden_batch_says():
+    # Not the same bytes: another zstd may find a shorter frame for the same content.
+    golden = unpack(BATCH_TOPIC, (GOLDEN / "batch.sfb1").read_bytes())
+
+    assert unpack(BATCH_TOPIC, pack(BATCHED)) == golden
+    assert pack(BATCHED)[:12] == (GOLDEN / "batch.sfb1").read_bytes()[:12]
+
+
+def test_a_reader_ignores_what_a_newer_writer_adds_inside_a_batch():
+    newer = [json.dumps(with_more(json.loads(encode(one)))).encode() for one in BATCHED]
+
+    parts = unpack(BATCH_TOPIC, pack_slim(newer))
+
+    assert [parse_event(part.payload) for part in parts] == BATCHED
+
+
+def test_every_golden_file_is_tested():
+    names = {path.name for path in GOLDEN.iterdir()} - {"README.md"}
+
+    assert names == {*(f"{kind}.json" for kind in (*Kind, "ack", "heartbeat-health")), "batch.sfb1"}
     assert all(kind_of(EVENTS[kind].data) is kind for kind in Kind)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shopfloor_contracts.acks import Ack
+from shopfloor_contracts.batches import BATCH, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, batch_topic
 from shopfloor_contracts.bundles import Zoo
 from shopfloor_contracts.events import DURABLE_KINDS, EVENT_ADAPTER, EVENT_OF_KIND, Kind
 from shopfloor_contracts.site import SiteFile
@@ -64,6 +65,26 @@ def _asyncapi() -> dict[str, Any]:
             "summary": "through the outbox, acknowledged" if kind in DURABLE_KINDS else "as it is",
             "bindings": {"mqtt": {"qos": 1, "retain": kind in (Kind.BIRTH, Kind.DEATH)}},
         }
+    messages[BATCH] = {
+        "name": "shopfloor.batch.v1",
+        "title": "Batch",
+        "contentType": "application/octet-stream",
+        "description": "SFB1, eight bytes that name the dictionary (the first of its SHA-256), one "
+        "zstd frame. The frame holds a JSON array of the events that may wait, without the ids "
+        f"that a reader makes again: at most {MAX_BATCH_EVENTS}, {MAX_BATCH_BYTES} bytes in all.",
+        "payload": {"type": "string", "format": "binary", "maxLength": MAX_BATCH_BYTES},
+    }
+    channels[BATCH] = {
+        "address": batch_topic("{site}", "{device}"),
+        "parameters": parameters,
+        "messages": {BATCH: {"$ref": f"#/components/messages/{BATCH}"}},
+    }
+    operations[f"send-{BATCH}"] = {
+        "action": "send",
+        "channel": {"$ref": f"#/channels/{BATCH}"},
+        "summary": "several events as one message; each is acknowledged as if it had come alone",
+        "bindings": {"mqtt": {"qos": 1, "retain": False}},
+    }
     messages["ack"] = {"name": "ack", "contentType": "application/json"}
     messages["ack"]["payload"] = _with_local_refs(Ack.model_json_schema())
     channels["ack"] = {
