@@ -30,6 +30,7 @@ from shopfloor_ingest.adapters.metrics import PrometheusMeter
 from shopfloor_ingest.adapters.mqtt import BrokerAccount, BrokerLink
 from shopfloor_ingest.adapters.reports import SqlReader
 from shopfloor_ingest.adapters.store import SqlStore
+from shopfloor_ingest.adapters.timescale import use_timescale
 from shopfloor_ingest.errors import BrokerRefusedError, SettingsError, StoreUnavailableError
 from shopfloor_ingest.settings import (
     ENV_PREFIX,
@@ -69,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configure_logging(settings.log_level)
         if command == "reaggregate":
             return _reaggregate(settings)
+        if command == "timescale":
+            return _timescale(settings)
         return _Process(settings).run(address_file)
     except (SettingsError, DatabaseUrlError, BrokerRefusedError) as e:
         print(f"shopfloor-ingest: {e}", file=sys.stderr)
@@ -89,8 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "command",
         nargs="?",
-        choices=("reaggregate",),
-        help="make the sums again from the raw events, and end; ingest may run meanwhile",
+        choices=("reaggregate", "timescale"),
+        help="make the sums again from the raw events, and end; ingest may run meanwhile. "
+        "Or: keep the sums in hypertables of TimescaleDB",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML")
     parser.add_argument(
@@ -109,6 +113,16 @@ def _reaggregate(settings: Settings) -> int:
     days = SqlHistory(engine).reaggregate()
     print(f"sums of {days} days made again")
     engine.dispose()
+    return 0
+
+
+def _timescale(settings: Settings) -> int:
+    engine = _open(settings)
+    try:
+        tables = use_timescale(engine)
+    finally:
+        engine.dispose()
+    print(f"{len(tables)} tables of sums are hypertables")
     return 0
 
 
