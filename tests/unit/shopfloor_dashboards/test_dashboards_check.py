@@ -101,6 +101,30 @@ def test_the_names_of_an_expression_are_its_series(expression, names):
     assert metric_names(expression) == names
 
 
+def test_links_lead_down_from_the_fleet_over_a_site_to_a_device_and_its_runbooks():
+    texts = [(ROOT / f"dashboards/json/shopfloor-{n}.json").read_text() for n in ("site", "device")]
+
+    assert "/d/shopfloor-site?var-site=${__field.labels.site}&" in FLEET
+    device = "/d/shopfloor-device?var-site=${__data.fields.site}&var-device=${__data.fields.device}"
+    assert device in texts[0]
+    assert "${runbooks}/DeviceOffline.md" in texts[1]
+
+
+def test_a_board_has_a_variable_for_each_kind_of_data_source_that_it_asks():
+    provisioned = yaml.safe_load(
+        (ROOT / "dashboards/provisioning/datasources/shopfloor.yml").read_text()
+    )
+    types = {source["type"] for source in provisioned["datasources"]}
+
+    for file in FILES:
+        board = json.loads(file.read_text())
+        asked = {target["datasource"]["type"] for p in board["panels"] for target in p["targets"]}
+        listed = board["templating"]["list"]
+        offered = {each["query"] for each in listed if each["type"] == "datasource"}
+        assert asked == offered
+        assert asked <= types
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path, capsys):
     assert main([str(tmp_path / "none")]) == 2
 
