@@ -39,6 +39,21 @@ def windows(condition: str) -> str:
     )
 
 
+MOST_SERIES = 20
+"""Lines of one panel: more cannot be told apart, and a fleet has thousands."""
+
+
+def extreme(series: str, value: str, *, smallest: bool = False) -> str:
+    """Return those series of ``series`` (time, metric, ``value``) that go the farthest."""
+    order = f"min({value})" if smallest else f"max({value}) DESC NULLS LAST"
+    return f"""
+WITH every AS ({series})
+SELECT time, metric, {value} FROM every
+WHERE metric IN (SELECT metric FROM every GROUP BY metric ORDER BY {order}, metric
+                 LIMIT {MOST_SERIES})
+ORDER BY time, metric"""
+
+
 def percentiles(histogram: str, largest: str, table: str, *, condition: str, by: str) -> str:
     """Return time, metric and the 50th and 90th percentile of a histogram's merged buckets.
 

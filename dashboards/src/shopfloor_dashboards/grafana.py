@@ -72,9 +72,7 @@ class SqlTarget(Dataquery, Builder[Dataquery]):
 def to_json(board: Board) -> str:
     """Return the dashboard's model, with sorted keys and a final line feed."""
     built = dashboard.Dashboard(board.title).uid(board.uid).tags([TAG]).timezone("utc")
-    # What SQL answers changes by the minute at most.
-    often = "30s" if Source.PROMETHEUS in board.sources else "1m"
-    built = built.time(board.since, "now").refresh(often).editable()
+    built = built.time(board.since, "now").refresh(board.refresh).editable()
     for variable in _variables(board):
         built = built.with_variable(variable)
     others = dashboard.DashboardLink("Other boards").type(DashboardLinkType.DASHBOARDS)

@@ -74,6 +74,7 @@ class Board:
         single: names of ``tables`` that have exactly one value.
         choices: fixed values, in Grafana's form ``text : value, …``; the first one is taken.
         since: how far a freshly opened board looks back.
+        refresh: how often it asks again.
     """
 
     uid: str
@@ -84,6 +85,7 @@ class Board:
     single: frozenset[str] = frozenset()
     choices: dict[str, str] = field(default_factory=dict)
     since: str = "now-6h"
+    refresh: str = "30s"
 
     @property
     def sources(self) -> frozenset[Source]:

@@ -11,6 +11,7 @@ import pytest
 
 from fakes import postgresql
 from fakes.shops import open_shops
+from shopfloor_dashboards.fragments import MOST_SERIES, extreme
 from shopfloor_dashboards.macros import TimeRange, expand
 from shopfloor_dashboards.sql_check import Answer, sql_findings
 from shopfloor_ingest.domain.percentiles import percentile
@@ -37,7 +38,8 @@ class Shops:
     def __init__(self, cluster: postgresql.Cluster) -> None:
         url = cluster.make_database()
         ended = open_shops(url)
-        start, end = ended - timedelta(hours=5), ended + timedelta(minutes=1)
+        # Less than a week: what is there of the week before must not be counted as now.
+        start, end = ended - timedelta(days=2), ended + timedelta(minutes=1)
         self.range = TimeRange(int(start.timestamp()), int(end.timestamp()))
         with psycopg.connect(url, autocommit=True) as owner:
             # Twice: whoever runs the script again must not be told that the role exists.
@@ -77,13 +79,14 @@ def test_every_query_of_a_board_answers_with_numbers(file, shops):
         (BUSINESS, "crossings_in", "crossings_inn", 'column "crossings_inn" does not exist'),
         (BUSINESS, "$__unixEpochFilter(", "$__unixEpochFliter(", "is none that our boards use"),
         (BUSINESS, "${site:raw}", "${store:raw}", "variable 'store' is not of this board"),
-        (BUSINESS, "GROUP BY 1, 2", "GROUP BY 1, 2,", "syntax error"),
+        (BUSINESS, "ORDER BY time, metric", "ORDER BY time metric", "syntax error"),
         (BUSINESS, "bucket_s = $bucket", "bucket_s = 61", "no number in 0 rows"),
+        (BUSINESS, "max(people)", "max(peoples)", 'column "peoples" does not exist'),
         (BUSINESS, '"unit": "percentunit"', '"unit": "short"', "is shown as 'short'"),
         (BUSINESS, '"unit": "s"', '"unit": "ms"', "is shown as 'ms'"),
         (BUSINESS, '"unit": "short"', '"unit": "s"', "has no such ending"),
         (BUSINESS, '"options": "change_ratio"', '"options": "changes_ratio"', "not in the answer"),
-        (BUSINESS, "AS metric", "AS metrics", "expected time, metric and a number"),
+        (DEVICE, "AS metric", "AS metrics", "expected time, metric and a number"),
         (DEVICE, "hottest_c", "hottest_k", "is shown as 'celsius'"),
         (DEVICE, "health,temperature_c", "health,temperature_k", "no number in 1 rows"),
     ],
@@ -125,6 +128,20 @@ def test_the_strangest_device_is_the_one_whose_scores_have_moved(shops):
     drift = answer.columns.index("drift")
     assert {(row[0], row[1]) for row in answer.rows} == {("oslo", "door"), ("oslo", "till")}
     assert all(row[drift] > 0.25 for row in answer.rows)
+
+
+def test_a_panel_shows_the_lines_that_go_the_farthest_and_no_more(shops):
+    series = (
+        "SELECT t AS time, 'n' || n AS metric, CASE WHEN t = 3 THEN n ELSE 0 END AS value "
+        "FROM generate_series(1, 5) AS t, generate_series(1, 90) AS n"
+    )
+
+    largest, smallest = (
+        shops.ask(extreme(series, "value", smallest=small)).rows for small in (False, True)
+    )
+
+    assert {row[1] for row in largest} == {f"n{n}" for n in range(71, 91)}
+    assert len(largest) == len(smallest) == 5 * MOST_SERIES
 
 
 @pytest.mark.parametrize(

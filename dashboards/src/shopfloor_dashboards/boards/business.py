@@ -1,11 +1,20 @@
 """What the cameras count for the business, by site, camera or zone; coverage lies beside it.
 
-Out of ingest's sums: no figure is younger than its bucket. "Zone" is a zone, a line or a slot.
+Out of ingest's sums: no figure is younger than its bucket. "Zone" is a zone, a line or a slot. A
+panel shows the ``MOST_SERIES`` largest of a fleet. Days are the default: hours of thousands of
+cameras over weeks are millions of rows.
 """
 
 from __future__ import annotations
 
-from shopfloor_dashboards.fragments import in_range, matches, percentiles, windows
+from shopfloor_dashboards.fragments import (
+    MOST_SERIES,
+    extreme,
+    in_range,
+    matches,
+    percentiles,
+    windows,
+)
 from shopfloor_dashboards.panels import Board, Limits, Look, asked
 
 _WEEK_S = 604_800
@@ -25,13 +34,19 @@ def _name(thing: str) -> str:
 
 
 def _series(kind: str, thing: str, value: str) -> str:
-    return f"""
+    every = f"""
 SELECT bucket_start AS time, {_name(thing)} AS metric, {value}
-FROM rollup_{kind} WHERE {_where(thing)} GROUP BY 1, 2 ORDER BY 1, 2"""
+FROM rollup_{kind} WHERE {_where(thing)} GROUP BY 1, 2"""
+    return extreme(every, value.rsplit(" ", 1)[1])
 
 
 def _mean(part: str, whole: str, name: str) -> str:
     return f"(sum({part})::float8 / NULLIF(sum({whole}), 0))::float8 AS {name}"
+
+
+def _percentiles(histogram: str, largest: str, table: str) -> str:
+    every = percentiles(histogram, largest, table, condition=_where("zone"), by=_name("zone"))
+    return extreme(every, "value_s")
 
 
 _NUMBERS = (
@@ -133,13 +148,18 @@ GROUP BY n.site ORDER BY change_ratio, n.site LIMIT 200""",
 _COVERAGE = asked(
     Look.LINES,
     "Which cameras see less than they should?",
-    f"""
+    extreme(
+        f"""
 SELECT bucket_start AS time, site || ' ' || camera AS metric,
        (sum(covered_ms) / NULLIF(sum(window_ms), 0))::float8 AS observed_ratio
-FROM ({windows(in_range("site", "camera"))}) AS w GROUP BY 1, 2 ORDER BY 1, 2""",
+FROM ({windows(in_range("site", "camera"))}) AS w GROUP BY 1, 2""",
+        "observed_ratio",
+        smallest=True,
+    ),
     "percentunit",
     Limits(0.99, 0.9, falling=True),
     runbook="CamerasLost",
+    explanation=f"The {MOST_SERIES} with the least.",
 )
 
 _ZONES = (
@@ -161,13 +181,7 @@ _ZONES = (
     asked(
         Look.LINES,
         "How long do people stay?",
-        percentiles(
-            "visits",
-            "dwell_max_ms",
-            "rollup_dwell",
-            condition=_where("zone"),
-            by=_name("zone"),
-        ),
+        _percentiles("visits", "dwell_max_ms", "rollup_dwell"),
         "s",
         Limits(1e6, 1e7),
         explanation="From the merged buckets: off by at most the width of a bucket.",
@@ -175,9 +189,7 @@ _ZONES = (
     asked(
         Look.LINES,
         "How long do people wait?",
-        percentiles(
-            "waits", "wait_max_ms", "rollup_queue", condition=_where("zone"), by=_name("zone")
-        ),
+        _percentiles("waits", "wait_max_ms", "rollup_queue"),
         "s",
         Limits(120, 300),
         explanation="From the merged buckets: off by at most the width of a bucket.",
@@ -206,9 +218,12 @@ _ALERTS = (
     asked(
         Look.LINES,
         "Which alerts are raised?",
-        "SELECT bucket_start AS time, rule || ', ' || severity AS metric, "
-        "sum(raised)::float8 AS alerts FROM rollup_alert "
-        f"WHERE {in_range('site', 'camera')} GROUP BY 1, 2 ORDER BY 1, 2",
+        extreme(
+            "SELECT bucket_start AS time, rule || ', ' || severity AS metric, "
+            "sum(raised)::float8 AS alerts FROM rollup_alert "
+            f"WHERE {in_range('site', 'camera')} GROUP BY 1, 2",
+            "alerts",
+        ),
         "short",
         Limits(30, 60),
         runbook="AlertStorm",
@@ -252,8 +267,9 @@ BOARD = Board(
         + " ORDER BY 1",
     },
     choices={
-        "by": "zone : zone, camera : camera, site : site",
-        "bucket": "hour : 3600, day : 86400, minute : 60",
+        "by": "site : site, camera : camera, zone : zone",
+        "bucket": "day : 86400, hour : 3600, minute : 60",
     },
-    since="now-7d",
+    since="now-28d",
+    refresh="15m",
 )

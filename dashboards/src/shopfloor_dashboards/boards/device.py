@@ -202,4 +202,5 @@ BOARD = Board(
     single=frozenset({"site", "device"}),
     choices={"bucket": "hour : 3600, day : 86400, minute : 60"},
     since="now-24h",
+    refresh="1m",
 )

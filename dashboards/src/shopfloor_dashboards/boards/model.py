@@ -203,6 +203,7 @@ BOARD = Board(
         "WHERE bucket_s = 86400 UNION SELECT DISTINCT left(model_digest, 12) "
         "FROM rollup_occupancy WHERE bucket_s = 86400 ORDER BY 1",
     },
-    choices={"bucket": "hour : 3600, day : 86400, minute : 60"},
-    since="now-7d",
+    choices={"bucket": "day : 86400, hour : 3600, minute : 60"},
+    since="now-28d",
+    refresh="15m",
 )
