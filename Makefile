@@ -2,7 +2,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
-        eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries bench-series \
+        eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries bench-series bench-boards \
         models train-person-nano dashboards check-dashboards dashboards-push faults-camera soak bench-uplink clean
 
 PY := .venv/bin
@@ -79,6 +79,9 @@ bench-edge: setup ## CPU per camera beside a plain script and the floor: var/ben
 
 bench-series: setup ## series that ingest exposes for 5,000 sites of 50 cameras: var/bench/series.json
 	@$(PY)/python tests/perf/bench_series.py
+
+bench-boards: setup ## what the boards over SQL ask of a PostgreSQL with 500 sites: var/bench/boards.json
+	@$(PY)/python tests/perf/bench_boards.py
 
 dashboards: setup ## write Grafana's dashboards from their code: dashboards/json
 	@$(PY)/python -W ignore::DeprecationWarning -m shopfloor_dashboards.main dashboards/json

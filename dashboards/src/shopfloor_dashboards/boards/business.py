@@ -90,7 +90,7 @@ _NUMBERS = (
 _TRAFFIC = (
     asked(
         Look.LINES,
-        "How many people come in?",
+        "When do people come in?",
         _series("traffic", "line", "sum(crossings_in)::float8 AS people"),
         "short",
         _NO_LIMITS,
