@@ -1,5 +1,7 @@
 """A lost camera is told soon, at any period; a camera that comes and goes costs little."""
 
+import itertools
+
 from shopfloor_contracts.events import CameraStatus
 from shopfloor_edge.agent.cadence import GAP_S, LOOK_EVERY_S, Cadence
 from shopfloor_edge.journal.state import CameraRow
@@ -55,7 +57,7 @@ def test_a_camera_that_flaps_every_second_is_told_at_most_once_in_the_gap():
 
     sent = heartbeats(cadence, lambda s: (LIVE, ABSENT)[int(s) % 2], from_s=100.0, to_s=200.0)
 
-    gaps = [later - earlier for earlier, later in zip(sent, sent[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(sent)]
     assert sent
     assert min(gaps) >= GAP_S
 
