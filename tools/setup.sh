@@ -14,7 +14,7 @@ packages=(
 )
 python=/usr/bin/python3
 venv=.venv
-distributions=(services/contracts services/kit "services/ingest[postgresql]" "edge[pyav]" models cloud/demo dashboards)
+distributions=(services/contracts services/kit "services/ingest[postgresql]" "edge[pyav]" models cloud/demo cloud/stack dashboards)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 2; }

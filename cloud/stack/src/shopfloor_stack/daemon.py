@@ -1,7 +1,7 @@
 """Supervisor (supervisord.org), which keeps the parts running: its file, its process, its socket.
 
-It is told apart from a stranger that has its old process id by the time of its start. Whatever it
-starts carries the stack's folder in its environment, so that nothing is left behind when it dies.
+It is told apart from a stranger with its old process id by the time of its start. It and what it
+starts carry the stack's folder in their environment, so that nothing is left behind when it dies.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class Record:
     """Seconds since the epoch, as the kernel tells it."""
     socket: str
     ports: dict[str, int]
+    parts: list[tuple[str, str, str]]
+    """Name, address and probe of each, in the order of their start."""
 
 
 class Daemon:
@@ -75,25 +77,29 @@ class Daemon:
         """Return what was started last, whether or not it still runs."""
         try:
             return Record(**json.loads(self._layout.record.read_text()))
-        except FileNotFoundError:
+        except (FileNotFoundError, TypeError, ValueError):
+            # A record of another version: its processes are still known by their mark.
             return None
-        except (TypeError, ValueError) as e:
-            raise StackError(f"{self._layout.record}: not what 'up' writes: {e}") from e
 
     def running(self) -> Record | None:
         """Return the record if the very process that was started still runs."""
         record = self.record()
         return record if record is not None and _process(record) is not None else None
 
-    def start(self, text: str, ports: Mapping[str, int]) -> None:
-        """Start it with no part running.
+    def start(
+        self, text: str, ports: Mapping[str, int], parts: Iterable[tuple[str, str, str]]
+    ) -> None:
+        """Start it with no part running; ``ports`` and ``parts`` are written down.
 
         Raises:
             PartFailedError: it does not answer.
         """
         write_private(self.file, text)
         argv = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.file)]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/")
+        environment = {**os.environ, MARK: str(self._layout.root)}
+        done = subprocess.run(
+            argv, capture_output=True, text=True, check=False, cwd="/", env=environment
+        )
         if done.returncode:
             raise StackError(f"supervisord: {(done.stderr or done.stdout).strip()[-300:]}")
         pid = self._first_answer()
@@ -102,6 +108,7 @@ class Daemon:
             "created_at": psutil.Process(pid).create_time(),
             "socket": str(self._socket()),
             "ports": dict(ports),
+            "parts": list(parts),
         }
         write_private(self._layout.record, json.dumps(record, indent=1))
 
@@ -165,7 +172,6 @@ class Daemon:
                     "pidfile": str(layout.config / "supervisord.pid"),
                     "childlogdir": str(layout.logs),
                     "umask": "077",
-                    "environment": _environment({MARK: str(layout.root)}),
                     **({"user": "root"} if os.geteuid() == 0 else {}),
                 },
             ),

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-import httpx
 
 from shopfloor_stack import configs
 from shopfloor_stack.configs import BOARDS, CLOUD, Places
@@ -26,19 +23,16 @@ from shopfloor_stack.programs import grafana
 from shopfloor_stack.settings import Settings
 
 HOST = "127.0.0.1"
-_ANSWER_S = 3.0
-
-Check = Callable[[], str | None]
-"""Return None when all is well, else what is wrong, in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part: its program, where it is reached, and whether it does its work."""
+    """One part: its program, where it is reached, and where it says how it is."""
 
     program: Program
     address: str
-    complaint: Check
+    probe: str
+    """A URL for ``probes.complaint``."""
     after_start: Callable[[], None] | None = None
     """What is to be done once it is ready, before the next part starts."""
 
@@ -77,7 +71,8 @@ class Parts:
         file = configs.write_broker(self._layout, self._ports["broker"], account=account)
         argv = [str(self._found["mosquitto"]), "-c", str(file)]
         port = self._ports["broker"]
-        return Part(Program("broker", argv), f"mqtts://{HOST}:{port}", lambda: _listens(port))
+        address = f"mqtts://{HOST}:{port}"
+        return Part(Program("broker", argv), address, address)
 
     def _store(self) -> Part:
         database = self._database
@@ -85,7 +80,7 @@ class Parts:
         # SIGINT is PostgreSQL's fast end: TERM would wait for clients to go.
         program = Program("database", database.command(), database.account, stop_signal="INT")
         address = f"postgresql://{HOST}:{self._ports['database']}"
-        return Part(program, address, database.complaint, database.admit_services)
+        return Part(program, address, address, database.admit_services)
 
     def _ingest(self) -> Part:
         pki, port = self._layout.pki, self._ports["ingest"]
@@ -145,29 +140,4 @@ class Parts:
 
     def _over_http(self, program: Program, path: str) -> Part:
         address = f"http://{HOST}:{self._ports[program.name]}"
-        return Part(program, address, lambda: _answers(address + path))
-
-
-def is_free(port: int) -> bool:
-    """Say whether a part can listen on this port of the loopback address."""
-    try:
-        socket.create_server((HOST, port)).close()
-    except OSError:
-        return False
-    return True
-
-
-def _listens(port: int) -> str | None:
-    try:
-        socket.create_connection((HOST, port), timeout=_ANSWER_S).close()
-    except OSError as e:
-        return f"no connection: {e.strerror or e}"
-    return None
-
-
-def _answers(url: str) -> str | None:
-    try:
-        status = httpx.get(url, timeout=_ANSWER_S, trust_env=False).status_code
-    except httpx.TransportError as e:
-        return f"no answer: {e}"
-    return None if status == 200 else f"answers with {status}"
+        return Part(program, address, address + path)

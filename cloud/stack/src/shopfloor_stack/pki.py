@@ -84,7 +84,9 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _named("Shopfloor cloud authority")
         builder = self._builder(subject, subject, key, AUTHORITY_LIFE)
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = builder.add_extension(
+            x509.BasicConstraints(ca=True, path_length=0), critical=True
+        )
         builder = builder.add_extension(_ISSUES, critical=True)
         _write(own, builder.sign(key, hashes.SHA256()), key)
 

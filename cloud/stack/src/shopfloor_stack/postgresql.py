@@ -62,12 +62,6 @@ class Database:
         path = passfile(self._layout, service, f"127.0.0.1:{self._port}")
         return f"postgresql://{service}@127.0.0.1:{self._port}/{service}?passfile={path}"
 
-    def complaint(self) -> str | None:
-        """Say why the server takes no connections, or None."""
-        program = str(self._programs() / "pg_isready")
-        argv = [program, "-q", "-h", "127.0.0.1", "-p", str(self._port), "-t", "2"]
-        return None if subprocess.run(argv, check=False).returncode == 0 else "not ready"
-
     def admit_services(self) -> None:
         """Create every service's account and database that is not there yet.
 
@@ -88,7 +82,9 @@ class Database:
             argv, input=statements, env=environment, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise StackError(f"database: {(done.stderr.strip() or 'no reason given').splitlines()[0]}")
+            raise StackError(
+                f"database: {(done.stderr.strip() or 'no reason given').splitlines()[0]}"
+            )
 
     def _programs(self) -> Path:
         versions = postgresql_versions()
@@ -114,7 +110,9 @@ class Database:
         finally:
             word.unlink()
         if done.returncode:
-            raise StackError(f"initdb: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}")
+            raise StackError(
+                f"initdb: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}"
+            )
 
     def _check_reach(self) -> None:
         if self._run(["test", "-w", str(self._folder)]).returncode:
@@ -130,6 +128,7 @@ class Database:
 
 def admit(service: str, word: str) -> str:
     """Return psql's statements that give ``service`` an account and a database; harmless twice."""
+    # Both are ours, of letters, digits, - and _ alone.
     return f"""\
 SELECT 'CREATE ROLE {service} LOGIN' WHERE NOT EXISTS
   (SELECT FROM pg_roles WHERE rolname = '{service}') \\gexec
@@ -137,7 +136,7 @@ ALTER ROLE {service} PASSWORD '{word}';
 SELECT 'CREATE DATABASE {service} OWNER {service}' WHERE NOT EXISTS
   (SELECT FROM pg_database WHERE datname = '{service}') \\gexec
 REVOKE ALL ON DATABASE {service} FROM PUBLIC;
-"""
+"""  # noqa: S608
 
 
 def passfile(layout: Layout, account: str, address: str) -> Path:

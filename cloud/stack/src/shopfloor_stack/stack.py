@@ -7,14 +7,15 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from shopfloor_stack import programs
 from shopfloor_stack.daemon import Daemon
 from shopfloor_stack.errors import OperatorError, PartFailedError, PortTakenError
 from shopfloor_stack.layout import Layout
-from shopfloor_stack.parts import Part, Parts, is_free
+from shopfloor_stack.parts import HOST, Part, Parts
+from shopfloor_stack.probes import complaint, is_free
 from shopfloor_stack.settings import Settings
 
 READY_S = 60.0
@@ -89,13 +90,11 @@ class Stack:
         running = self._daemon.running() if self.layout.is_ours() else None
         if running is None:
             return []
-        here = replace(self._settings, ports=running.ports)
         states = self._daemon.states()
         rows = [
-            self._row(part, *states.get(part.name, ("absent", 0)))
-            for part in Parts(here, self.layout, programs.require()).build()
+            self._row(name, states[name], address, probe) for name, address, probe in running.parts
         ]
-        if programs.grafana() is None:
+        if "grafana" not in states:
             rows.append(Row("grafana", "not installed", "see docs/cloud.md", None))
         return rows
 
@@ -105,9 +104,10 @@ class Stack:
             self._say(f"ended {ended} processes of a stack whose supervisor was killed")
         for part in parts:
             port = self._settings.ports[part.name]
-            if not is_free(port):
+            if not is_free(HOST, port):
                 raise PortTakenError(part.name, port)
-        self._daemon.start(text, self._settings.ports)
+        told = [(part.name, part.address, part.probe) for part in parts]
+        self._daemon.start(text, self._settings.ports, told)
 
     def _bring(self, part: Part) -> None:
         state, _ = self._daemon.states()[part.name]
@@ -122,18 +122,17 @@ class Stack:
 
     def _wait(self, part: Part) -> None:
         deadline = time.monotonic() + READY_S
-        while (complaint := part.complaint()) is not None:
+        while (found := complaint(part.probe)) is not None:
             self._daemon.check(part.name)
             if time.monotonic() > deadline:
                 log = self.layout.logs / f"{part.name}.log"
-                raise PartFailedError(part.name, f"{complaint} after {READY_S:g} s", log)
+                raise PartFailedError(part.name, f"{found} after {READY_S:g} s", log)
             time.sleep(_POLL_S)
 
-    def _row(self, part: Part, state: str, pid: int) -> Row:
-        log = self.layout.logs / f"{part.name}.log"
-        if not pid:
-            return Row(part.name, state.lower(), part.address, log)
-        return Row(part.name, part.complaint() or "healthy", part.address, log)
+    def _row(self, name: str, state: tuple[str, int], address: str, probe: str) -> Row:
+        log = self.layout.logs / f"{name}.log"
+        said, pid = state
+        return Row(name, (complaint(probe) or "healthy") if pid else said.lower(), address, log)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
