@@ -3,7 +3,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
         eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries bench-series \
-        models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink clean
+        models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink clean \
+        cloud-up cloud-down cloud-status cloud-check
 
 PY := .venv/bin
 SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src cloud/stack/src dashboards/src
@@ -88,6 +89,21 @@ check-dashboards: setup ## dashboards, rules and runbooks: names, units, links, 
 	  --prefix var/npm @grafana/schema@13.2.3 typescript@5.9.3 || echo "no types of Grafana at hand"
 	@$(PY)/python -m pytest -q tests/unit/test_alerting.py tests/component/test_alertmanager_routes.py \
 	  tests/unit/shopfloor_dashboards tests/component/shopfloor_dashboards
+
+cloud-up: setup ## start the cloud's parts here and wait until they are healthy (CLOUD=compose: in containers)
+	@if [ "$(CLOUD)" = compose ]; then $(PY)/python -m shopfloor_stack.app compose up -d --build --wait; \
+	  else $(PY)/python -m shopfloor_stack.app up; fi
+
+cloud-down: setup ## end what cloud-up started; data stays (WIPE=1 removes it, CLOUD=compose)
+	@if [ "$(CLOUD)" = compose ]; then $(PY)/python -m shopfloor_stack.app compose down; \
+	  else $(PY)/python -m shopfloor_stack.app down $(if $(WIPE),--wipe); fi
+
+cloud-status: setup ## every part of the cloud: state, address, log (CLOUD=compose)
+	@if [ "$(CLOUD)" = compose ]; then $(PY)/python -m shopfloor_stack.app compose ps; \
+	  else $(PY)/python -m shopfloor_stack.app status; fi
+
+cloud-check: setup ## a camera dies, a webhook hears of it in less than a minute: var/e2e/cloud.json
+	@$(PY)/python -m pytest -q -s tests/e2e/test_cloud_alert.py
 
 train-person-nano: setup ## make the embedded detector again: about 4 minutes, wants SHOPFLOOR_MIRROR
 	@tools/setup-training.sh

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from shopfloor_stack import compose
 from shopfloor_stack.errors import OperatorError, StackError
 from shopfloor_stack.pki import Authority
 from shopfloor_stack.settings import Settings, read_settings
@@ -42,6 +43,11 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
     if parsed.command == "down":
         ran = stack.down(wipe=parsed.wipe)
         print("ended" if ran else "nothing ran")
+        return 0
+    if parsed.command == "compose":
+        if parsed.arguments:
+            return compose.run(settings, parsed.arguments)
+        print(compose.prepare(settings))
         return 0
     if parsed.command == "device":
         return _admit(settings, f"{parsed.site}/{parsed.device}")
@@ -92,6 +98,10 @@ def _parser() -> argparse.ArgumentParser:
     down = commands.add_parser("down", help="end what 'up' started; data stays")
     down.add_argument("--wipe", action="store_true", help="remove data, passwords and keys too")
     commands.add_parser("status", help="every part: state, address, log")
+    containers = commands.add_parser("compose", help="prepare containers, and run docker compose")
+    containers.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="for docker compose: up -d --build --wait"
+    )
     device = commands.add_parser("device", help="a certificate for a device, and its [uplink]")
     device.add_argument("site")
     device.add_argument("device")
