@@ -9,12 +9,14 @@ import socket
 import ssl
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 import yaml
+from cryptography import x509
 
 from fakes.cloud import cloud, wants_cloud
 from shopfloor_demo.processes import wait_until
@@ -117,6 +119,21 @@ def test_a_folder_with_other_things_is_neither_used_nor_removed(tmp_path):
         assert (up.returncode, down.returncode) == (2, 0)
         assert "holds other things" in up.stderr
         assert (here.folder / "letter").read_text() == "mine"
+
+
+def test_a_device_gets_a_certificate_and_the_port_that_runs(tmp_path):
+    with cloud() as here:
+        assert here.run("up").returncode == 0
+
+        issued = here.run("device", "oslo", "door", SHOPFLOOR_PORTS="")
+        refused = here.run("device", "../oslo", "#")
+
+        uplink = tomllib.loads(issued.stdout)["uplink"]
+        held = x509.load_pem_x509_certificate(Path(uplink["cert_file"]).read_bytes())
+        assert held.subject.rfc4514_string() == "CN=oslo/door"
+        assert uplink["port"] == here.ports["broker"]
+        assert refused.returncode == 2
+        assert "'../oslo' is no name of a site or device" in refused.stderr
 
 
 CONNECT = bytes.fromhex("100e 0004 4d515454 05 02 003c 00 0001 78")

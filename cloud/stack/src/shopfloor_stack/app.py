@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from shopfloor_contracts.base import SLUG_PATTERN
 from shopfloor_stack import compose
 from shopfloor_stack.errors import OperatorError, StackError
 from shopfloor_stack.pki import Authority
@@ -50,7 +52,7 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
         print(compose.prepare(settings))
         return 0
     if parsed.command == "device":
-        return _admit(settings, f"{parsed.site}/{parsed.device}")
+        return _admit(stack, parsed.site, parsed.device)
     return _show(stack.status())
 
 
@@ -70,16 +72,21 @@ def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _admit(settings: Settings, identity: str) -> int:
+def _admit(stack: Stack, site: str, device: str) -> int:
     """Issue a device's certificate, and print what its site file wants."""
-    folder = settings.folder / "pki"
+    folder = stack.layout.pki
+    for name in (site, device):
+        # It becomes a user name at the broker, a part of topics, and of a file's name.
+        if not re.fullmatch(SLUG_PATTERN, name):
+            raise OperatorError(f"{name!r} is no name of a site or device, expected {SLUG_PATTERN}")
     if not (folder / "ca.crt").exists():
         raise OperatorError(f"{folder}: no authority there yet: 'make cloud-up' first")
     authority = Authority(folder)
-    pair = authority.client(f"device-{identity.replace('/', '-')}", identity)
+    # No name has two dots in a row, so no two devices share a file.
+    pair = authority.client(f"device-{site}..{device}", f"{site}/{device}")
     print("[uplink]")
     print('host = "127.0.0.1"')
-    print(f"port = {settings.ports['broker']}")
+    print(f"port = {stack.ports()['broker']}")
     print(f'ca_file = "{authority.certificate}"')
     print(f'cert_file = "{pair.certificate}"')
     print(f'key_file = "{pair.key}"')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +84,11 @@ class Stack:
         if wipe:
             shutil.rmtree(self.layout.root)
         return ran
+
+    def ports(self) -> Mapping[str, int]:
+        """Return where parts listen: those that run, else those that would."""
+        running = self._daemon.running()
+        return self._settings.ports if running is None else running.ports
 
     def status(self) -> list[Row]:
         """Return every part; none are started, and no file is written."""
