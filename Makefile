@@ -1,12 +1,10 @@
 # Every target is idempotent and works from a clean clone.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
-        eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries bench-series bench-boards \
-        models train-person-nano dashboards check-dashboards dashboards-push faults-camera soak bench-uplink clean
+.PHONY: $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*/\1/p' Makefile)
 
 PY := .venv/bin
-SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src dashboards/src
+SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src cloud/stack/src dashboards/src
 
 help: ## show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -27,7 +25,7 @@ lint: setup ## formatting, types, import rules, unused code and dependencies, ge
 	$(PY)/ruff check .
 	$(PY)/mypy $(SOURCES)
 	$(PY)/lint-imports --no-cache
-	@for d in services/contracts services/kit services/ingest edge models cloud/demo dashboards; do \
+	@for d in services/contracts services/kit services/ingest edge models cloud/demo cloud/stack dashboards; do \
 	  echo "deptry $$d" && (cd $$d && "$(CURDIR)/$(PY)/deptry" src) || exit 1; done
 	$(PY)/vulture
 	$(PY)/python -m shopfloor_contracts.documents docs/contracts --check
@@ -94,6 +92,20 @@ check-dashboards: setup ## dashboards, rules and runbooks: names, units, links, 
 
 dashboards-push: setup ## bring a Grafana to what the files say (GRAFANA_URL=…, its token in GRAFANA_TOKEN, FLAGS=--dry-run)
 	@$(PY)/python -m shopfloor_dashboards.push --url "$(GRAFANA_URL)" $(FLAGS)
+cloud-up: setup ## start the cloud's parts here and wait until they are healthy (CLOUD=compose: in containers)
+	@if [ "$(CLOUD)" = compose ]; then $(PY)/python -m shopfloor_stack.app compose up -d --build --wait; \
+	  else $(PY)/python -m shopfloor_stack.app up; fi
+
+cloud-down: setup ## end what cloud-up started; data stays (WIPE=1 removes it, CLOUD=compose)
+	@if [ "$(CLOUD)" = compose ]; then $(PY)/python -m shopfloor_stack.app compose down; \
+	  else $(PY)/python -m shopfloor_stack.app down $(if $(WIPE),--wipe); fi
+
+cloud-status: setup ## every part of the cloud: state, address, log (CLOUD=compose)
+	@if [ "$(CLOUD)" = compose ]; then $(PY)/python -m shopfloor_stack.app compose ps; \
+	  else $(PY)/python -m shopfloor_stack.app status; fi
+
+cloud-check: setup ## a camera dies, a webhook hears of it in less than a minute: var/e2e/cloud.json
+	@$(PY)/python -m pytest -q -s tests/e2e/test_cloud_alert.py
 
 train-person-nano: setup ## make the embedded detector again: about 4 minutes, wants SHOPFLOOR_MIRROR
 	@tools/setup-training.sh

@@ -12,30 +12,65 @@ packages=(
     gir1.2-gst-rtsp-server-1.0 libgstrtspserver-1.0-0
     mosquitto
 )
+# What the cloud's parts and their tests need beside; without root they are left out, and
+# 'make cloud-up' and the tests say so.
+cloud_packages=(prometheus prometheus-alertmanager)
+compgen -G '/usr/lib/postgresql/1[5-9]/bin/initdb' >/dev/null || cloud_packages+=(postgresql)
 python=/usr/bin/python3
 venv=.venv
-distributions=(services/contracts services/kit "services/ingest[postgresql]" "edge[pyav]" models cloud/demo dashboards)
+distributions=(services/contracts services/kit "services/ingest[postgresql]" "edge[pyav]" models cloud/demo cloud/stack dashboards)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 2; }
 
+root=()
+((EUID == 0)) || root=(sudo)
+
+is_installed() {
+    dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'
+}
+
+apt() {
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@" \
+        >/dev/null
+}
+
 install_packages() {
-    local missing=()
-    for package in "${packages[@]}"; do
-        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' \
-            || missing+=("$package")
-    done
-    ((${#missing[@]} == 0)) && return
-    local root=()
-    if ((EUID != 0)); then
-        command -v sudo >/dev/null || die "these packages are missing and neither root nor sudo \
+    local missing=() cloud=()
+    for package in "${packages[@]}"; do is_installed "$package" || missing+=("$package"); done
+    for package in "${cloud_packages[@]}"; do is_installed "$package" || cloud+=("$package"); done
+    ((${#missing[@]} + ${#cloud[@]} == 0)) && return
+    if ((EUID != 0)) && ! command -v sudo >/dev/null; then
+        ((${#missing[@]} == 0)) || die "these packages are missing and neither root nor sudo \
 is at hand; install them and run this again: apt-get install ${missing[*]}"
-        root=(sudo)
+        say "left out, for want of root or sudo: apt-get install ${cloud[*]}"
+        return
     fi
-    say "OS packages: ${missing[*]}"
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 update
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 \
-        install -y --no-install-recommends "${missing[@]}" >/dev/null
+    say "OS packages: ${missing[*]} ${cloud[*]}"
+    apt update
+    ((${#missing[@]} == 0)) || apt install -y --no-install-recommends "${missing[@]}"
+    ((${#cloud[@]} == 0)) || install_idle "${cloud[@]}" \
+        || say "left out: apt-get install ${cloud[*]} did not work"
+}
+
+# Debian starts a server when it is installed. Here none is to run, now or after the next boot; one
+# that was there before is left as it is.
+install_idle() {
+    local policy=/usr/sbin/policy-rc.d placed='' status=0 units=() package
+    for package in "$@"; do
+        [[ $package == postgresql ]] && is_installed postgresql-common || units+=("$package")
+    done
+    if [[ ! -e $policy ]]; then
+        printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee "$policy" >/dev/null
+        "${root[@]}" chmod 755 "$policy"
+        placed=1
+    fi
+    apt install -y --no-install-recommends "$@" || status=$?
+    [[ -z $placed ]] || "${root[@]}" rm -f "$policy"
+    if [[ -d /run/systemd/system ]] && ((${#units[@]})); then
+        "${root[@]}" systemctl disable --quiet "${units[@]}" || true
+    fi
+    return "$status"
 }
 
 make_venv() {

@@ -15,6 +15,7 @@ from shopfloor_contracts.batches import batch_topic, pack
 from shopfloor_contracts.events import Event, Kind, encode
 from shopfloor_contracts.site import SiteFile
 from shopfloor_contracts.topics import ack_topic
+from shopfloor_edge.agent.cadence import Cadence
 from shopfloor_edge.agent.delivery import PUBLISH_BYTES, Batching, Delivery
 from shopfloor_edge.agent.machine import Machine
 from shopfloor_edge.agent.meter import UplinkMeter, kinds_that_wait
@@ -57,7 +58,7 @@ class Agent:
         self._held: frozenset[Kind] | None = None
         self._today = ""
         self._started_s = time.monotonic()
-        self._heartbeat_due_s = 0.0
+        self._cadence = Cadence(site.uplink.heartbeat_s)
         self._born = False
         self._counted_bytes = 0
         self._journal_failed = False
@@ -117,10 +118,10 @@ class Agent:
         birth = self._presence.birth(self._outbox.position())
         self._born = self._uplink.say(topic, birth, retain=True)
         self._delivery.restart(now_s)
-        self._heartbeat_due_s = now_s
+        self._cadence.begin(now_s)
 
     def _beat(self, now_s: float) -> None:
-        if now_s < self._heartbeat_due_s:
+        if not self._cadence.is_due(now_s) and not self._lost_a_camera(now_s):
             return
         beat = self._heartbeat(now_s)
         if self._site.uplink.batch_s > 0:
@@ -133,13 +134,17 @@ class Agent:
     def _company(self) -> Event | None:
         """Return a heartbeat for a batch that leaves now, if one is nearly due."""
         now_s = time.monotonic()
-        if now_s < self._heartbeat_due_s - self._site.uplink.heartbeat_s / 2:
-            return None
-        return self._heartbeat(now_s)
+        return self._heartbeat(now_s) if self._cadence.is_nearly_due(now_s) else None
+
+    def _lost_a_camera(self, now_s: float) -> bool:
+        """Say whether a camera was lost or came back since the last heartbeat."""
+        if not self._cadence.wants_look(now_s):
+            return False
+        return self._cadence.is_news(read_state(self._state).cameras)
 
     def _heartbeat(self, now_s: float) -> Event:
-        self._heartbeat_due_s = now_s + self._site.uplink.heartbeat_s
         state = read_state(self._state)
+        self._cadence.told(now_s, state.cameras)
         self._meter.video(state.cameras)
         health = Machine(self._state).health(state.cameras, read_discipline())
         uptime_s = now_s - self._started_s
