@@ -62,6 +62,7 @@ def test_a_device_that_was_taken_away_is_forgotten():
 
 
 def test_a_clock_ahead_does_not_make_a_site_fresh(fleet):
+    fleet.add("oslo", "door")
     device = FakeDevice("oslo")
     event = device.traffic(1).model_copy(update={"time": NOW + timedelta(hours=5)})
 
@@ -72,6 +73,7 @@ def test_a_clock_ahead_does_not_make_a_site_fresh(fleet):
 
 
 def test_an_older_event_that_comes_late_does_not_age_a_site(fleet):
+    fleet.add("oslo", "door")
     device = FakeDevice("oslo")
     newer = device.traffic(1).model_copy(update={"time": NOW})
 
@@ -79,6 +81,15 @@ def test_an_older_event_that_comes_late_does_not_age_a_site(fleet):
 
     newest = fleet.value("shopfloor_fleet_newest_event_timestamp_seconds", site="oslo")
     assert newest == NOW.timestamp()
+
+
+def test_a_site_whose_devices_are_all_gone_is_waited_for_no_longer(fleet):
+    device = FakeDevice("oslo")
+    fleet.figures.take([accepted(device.traffic(1), device)])
+
+    newest = fleet.value("shopfloor_fleet_newest_event_timestamp_seconds", site="oslo")
+
+    assert newest is None
 
 
 def test_a_site_that_was_silent_before_the_start_grows_old_from_then_on(fleet):

@@ -149,6 +149,8 @@ class FleetCollector(Collector):
             families.complete.add_metric([], 0)
         else:
             families.complete.add_metric([], 1)
+            # A site whose devices were all removed or forgotten is nobody's to wait for.
+            newest_s = {name: at_s for name, at_s in newest_s.items() if name in sites}
             for name, site in sites.items():
                 _describe_site(families, name, site)
                 # A site that fell silent before we started grows old from our start on: without
