@@ -8,7 +8,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from shopfloor_contracts.aggregates import HEAT_COLUMNS
 from shopfloor_contracts.base import SLUG_PATTERN
 from shopfloor_contracts.events import Kind
-from shopfloor_ingest.domain.kpis import By, KpiRow, Page, Question, aligned
+from shopfloor_ingest.domain.kpis import By, Change, KpiRow, Page, Question, aligned
 from shopfloor_ingest.domain.periods import make_period
 from shopfloor_ingest.errors import QueryError
 from shopfloor_ingest.usecases import KpiReader, Reader, heat_report, kpi_report, week_over_week
@@ -43,18 +43,6 @@ class _Body(BaseModel):
     )
 
 
-class KpiRowBody(_Body):
-    """One bucket of one thing."""
-
-    bucket_start: datetime
-    names: dict[str, str]
-    reported_s: float
-    coverage_ratio: float | None
-    degraded_ratio: float | None
-    model_digest: str | None
-    figures: dict[str, float | None]
-
-
 class KpiBody(_Body):
     """One page of figures; ``models`` and ``coverage_ratio`` are of the whole answer."""
 
@@ -65,17 +53,9 @@ class KpiBody(_Body):
     period: str
     models: list[str]
     coverage_ratio: float | None
-    rows: list[KpiRowBody]
+    # Of the domain as they are: checking a thousand of them again costs as much as asking.
+    rows: Sequence[KpiRow]
     next: str | None
-
-
-class ChangeBody(_Body):
-    """One thing in both weeks, over the buckets in which both have it."""
-
-    names: dict[str, str]
-    buckets: int
-    now: KpiRowBody
-    before: KpiRowBody
 
 
 class ChangesBody(_Body):
@@ -86,7 +66,7 @@ class ChangesBody(_Body):
     from_: datetime
     to: datetime
     period: str
-    rows: list[ChangeBody]
+    rows: Sequence[Change]
 
 
 class HeatBody(_Body):
@@ -147,7 +127,7 @@ def kpi_router(reader: Reader, kpis: KpiReader, now: Callable[[], datetime]) -> 
             period=question.period.bucket,
             models=list(found.models),
             coverage_ratio=found.coverage_ratio,
-            rows=[KpiRowBody.model_validate(row) for row in found.rows],
+            rows=found.rows,
             next=_cursor(found.after),
         )
         return _json(request, body)
@@ -162,7 +142,7 @@ def kpi_router(reader: Reader, kpis: KpiReader, now: Callable[[], datetime]) -> 
     ) -> Response:
         """Compare with a week before, like for like: only what both weeks have counts."""
         question = asked.question(site, kind, by, now())
-        rows = [ChangeBody.model_validate(c) for c in week_over_week(reader, kpis, question)]
+        rows = week_over_week(reader, kpis, question)
         period = question.period.bucket
         return _json(
             request, ChangesBody(**_stretch(question), kind=kind, period=period, rows=rows)
