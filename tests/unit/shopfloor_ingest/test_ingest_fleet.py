@@ -109,6 +109,17 @@ def test_an_alert_that_is_sent_again_is_counted_once(fleet):
     assert fleet.value("shopfloor_fleet_alerts_total", site="oslo", severity="critical") == 1
 
 
+def test_an_alert_that_another_replica_has_stored_is_not_counted_again(fleet):
+    raised, cleared = alert("oslo", Severity.CRITICAL), alert("oslo", Severity.CRITICAL)
+    here = WatchedStore(fleet.store, fleet.figures, fleet.meter, now=lambda: NOW)
+    fleet.store.write([raised])
+
+    here.write([raised])
+    here.write([raised, cleared])
+
+    assert fleet.value("shopfloor_fleet_alerts_total", site="oslo", severity="critical") == 1
+
+
 def test_only_what_was_committed_is_noted(fleet, tmp_path):
     device = FakeDevice("oslo")
     event = device.traffic(1).model_copy(update={"time": NOW - timedelta(seconds=7)})
