@@ -94,8 +94,8 @@ train-person-nano: setup ## make the embedded detector again: about 4 minutes, w
 	@$(PY)/python -m shopfloor_models.recipes.person_nano --mirror $(or $(SHOPFLOOR_MIRROR),../shared) \
 	  --work var/train/person-nano --out models/zoo/person-nano
 
-bench-queries: setup ## what dashboards ask over 2 and 20 million events: var/bench/queries.json (10 GB of disk)
-	@$(PY)/python tests/perf/bench_queries.py
+bench-queries: setup ## what dashboards ask over 2 and 20 million events: var/bench/queries.json (10 GB; DATABASE=postgresql)
+	@$(PY)/python tests/perf/bench_queries.py --database $(or $(DATABASE),sqlite)
 
 faults-camera: setup ## how soon a camera is seen again after each fault, and what leaks: var/bench/faults-camera.json
 	@$(PY)/python tests/perf/faults_camera.py
