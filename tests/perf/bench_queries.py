@@ -63,7 +63,8 @@ INSERT INTO rollup_traffic SELECT
   'site-' || :site, 60, :start + m * 60, 'cam-' || c, 'device-1', :digest, 'entrance',
   1, 60000, 57000, 300, 0, (m * 7 + c) % 9, (m * 5 + c) % 7
 FROM minutes, (WITH RECURSIVE cameras(c) AS
-  (SELECT 0 UNION ALL SELECT c + 1 FROM cameras WHERE c < :cameras - 1) SELECT c FROM cameras) AS each
+  (SELECT 0 UNION ALL SELECT c + 1 FROM cameras WHERE c < :cameras - 1) SELECT c FROM cameras)
+  AS each
 """
 _LONGER = """
 INSERT INTO rollup_traffic SELECT site, :length, bucket_start - bucket_start % :length AS began,
