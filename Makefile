@@ -112,14 +112,17 @@ train-person-nano: setup ## make the embedded detector again: about 4 minutes, w
 	@$(PY)/python -m shopfloor_models.recipes.person_nano --mirror $(or $(SHOPFLOOR_MIRROR),../shared) \
 	  --work var/train/person-nano --out models/zoo/person-nano
 
-bench-queries: setup ## what dashboards ask over 2 and 20 million events: var/bench/queries.json (10 GB of disk)
-	@$(PY)/python tests/perf/bench_queries.py
+bench-queries: setup ## what dashboards ask over 2 and 20 million events: var/bench/queries.json (10 GB; DATABASE=postgresql)
+	@$(PY)/python tests/perf/bench_queries.py --database $(or $(DATABASE),sqlite)
 
 faults-camera: setup ## how soon a camera is seen again after each fault, and what leaks: var/bench/faults-camera.json
 	@$(PY)/python tests/perf/faults_camera.py
 
 bench-uplink: setup ## bytes per camera-day with every KPI, beside the video: var/bench/uplink.json (wants the mirror)
 	@$(PY)/python tests/perf/bench_uplink.py
+
+chaos-ingest: setup ## kill replicas, database and broker under load, then count: var/bench/chaos-ingest.json (SECONDS=120)
+	@$(PY)/python tests/perf/chaos_ingest.py --seconds $(or $(SECONDS),120)
 
 soak: setup ## eight cameras with faults into the vision process: var/bench/soak.json (MINUTES=10)
 	@$(PY)/python tests/perf/soak.py --minutes $(or $(MINUTES),10)

@@ -50,6 +50,11 @@ class Cluster:
         return self.url(name)
 
     def start(self) -> None:
+        """Start it; what a killed one has left is recovered before this returns."""
+        self._launch()
+        self._wait()
+
+    def _launch(self) -> None:
         flags = [f"-c{key}={value}" for key, value in self._settings.items()]
         command = [*_as_postgres(), self._programs / "postgres", "-D", self._data]
         with (self._folder / "log").open("ab") as log:
@@ -59,11 +64,14 @@ class Cluster:
                 stderr=log,
                 cwd="/",
             )
-        self._wait()
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
         self._end(signal.SIGQUIT)
+
+    def kill9(self) -> None:
+        """End the postmaster with SIGKILL: nobody closes anything; its children notice and go."""
+        self._end(signal.SIGKILL)
 
     def stop(self) -> None:
         """End it and remove its data."""
@@ -90,6 +98,9 @@ class Cluster:
             except OperationalError:
                 if time.monotonic() > deadline:
                     raise
+                if self._server is not None and self._server.poll() is not None:
+                    # Children of a killed one still hold its shared memory.
+                    self._launch()
                 time.sleep(0.05)
         engine.dispose()
 

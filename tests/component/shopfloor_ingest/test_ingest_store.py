@@ -261,6 +261,65 @@ def test_wrong_sums_are_mended_by_making_them_again(engine, store, database_url)
     assert "days" in done.stdout
 
 
+def test_sums_are_made_again_while_replicas_write(engine, store, database_url):
+    store.write(some_events(FakeDevice(device="before"), 100, 5))
+    stop, writing = threading.Event(), [threading.Event() for _ in range(2)]
+
+    def write(number):
+        replica = open_engine(database_url, busy_timeout_ms=20_000)
+        events = some_events(FakeDevice(device=f"during-{number}"), 2000, number)
+        for one in events:
+            if stop.is_set():
+                break
+            SqlStore(replica).write([one, golden("heat")])
+            writing[number].set()
+        replica.dispose()
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    assert all(event.wait(20) for event in writing)
+    patient = open_engine(database_url, busy_timeout_ms=20_000)
+    days = [SqlHistory(patient).reaggregate() for _ in range(4)]
+    stop.set()
+    for thread in threads:
+        thread.join()
+    patient.dispose()
+
+    kept = rollups(engine)
+    assert min(days) >= 3
+    assert ask(engine, "SELECT sum(windows) FROM rollup_traffic WHERE bucket_s = 3600") == ask(
+        engine, "SELECT count(*) FROM events WHERE kind = 'traffic'"
+    )
+    SqlHistory(engine).reaggregate()
+    assert rollups(engine) == kept
+
+
+def test_sums_stay_while_raw_events_are_forgotten_under_the_making(engine, store, database_url):
+    for day in range(30):
+        device = FakeDevice(device=f"d-{day}")
+        start = EPOCH + timedelta(days=day)
+        store.write([judged(device, device.traffic(s, window_start=start)) for s in range(1, 9)])
+    kept, patient = rollups(engine), open_engine(database_url, busy_timeout_ms=20_000)
+    retention = SqlHistory(patient)
+    done = threading.Event()
+
+    def forget():
+        for day in range(30):
+            while retention.forget_events(EPOCH_S + day * DAY_S, 3) and not done.is_set():
+                pass
+
+    thread = threading.Thread(target=forget)
+    thread.start()
+    while thread.is_alive():
+        SqlHistory(patient).reaggregate()
+    done.set()
+    thread.join()
+    patient.dispose()
+
+    assert rollups(engine) == kept
+
+
 def test_raw_events_go_in_small_steps_and_their_sums_stay(engine, store):
     store.write(some_events(FakeDevice(), 50, 2))
     kept, history = rollups(engine), SqlHistory(engine)

@@ -62,6 +62,7 @@ def test_a_device_that_was_taken_away_is_forgotten():
 
 
 def test_a_clock_ahead_does_not_make_a_site_fresh(fleet):
+    fleet.add("oslo", "door")
     device = FakeDevice("oslo")
     event = device.traffic(1).model_copy(update={"time": NOW + timedelta(hours=5)})
 
@@ -72,6 +73,7 @@ def test_a_clock_ahead_does_not_make_a_site_fresh(fleet):
 
 
 def test_an_older_event_that_comes_late_does_not_age_a_site(fleet):
+    fleet.add("oslo", "door")
     device = FakeDevice("oslo")
     newer = device.traffic(1).model_copy(update={"time": NOW})
 
@@ -79,6 +81,15 @@ def test_an_older_event_that_comes_late_does_not_age_a_site(fleet):
 
     newest = fleet.value("shopfloor_fleet_newest_event_timestamp_seconds", site="oslo")
     assert newest == NOW.timestamp()
+
+
+def test_a_site_whose_devices_are_all_gone_is_waited_for_no_longer(fleet):
+    device = FakeDevice("oslo")
+    fleet.figures.take([accepted(device.traffic(1), device)])
+
+    newest = fleet.value("shopfloor_fleet_newest_event_timestamp_seconds", site="oslo")
+
+    assert newest is None
 
 
 def test_a_site_that_was_silent_before_the_start_grows_old_from_then_on(fleet):
@@ -94,6 +105,17 @@ def test_an_alert_that_is_sent_again_is_counted_once(fleet):
 
     fleet.figures.take([raised, raised])
     fleet.figures.take([raised])
+
+    assert fleet.value("shopfloor_fleet_alerts_total", site="oslo", severity="critical") == 1
+
+
+def test_an_alert_that_another_replica_has_stored_is_not_counted_again(fleet):
+    raised, cleared = alert("oslo", Severity.CRITICAL), alert("oslo", Severity.CRITICAL)
+    here = WatchedStore(fleet.store, fleet.figures, fleet.meter, now=lambda: NOW)
+    fleet.store.write([raised])
+
+    here.write([raised])
+    here.write([raised, cleared])
 
     assert fleet.value("shopfloor_fleet_alerts_total", site="oslo", severity="critical") == 1
 

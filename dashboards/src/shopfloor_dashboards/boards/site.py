@@ -64,8 +64,8 @@ BOARD = Board(
         lines(
             "Were events lost on its devices?",
             {
-                "given up": f"sum(delta(shopfloor_fleet_outbox_dropped{{{_IS}}}[15m]))",
-                "not written": f"sum(delta(shopfloor_fleet_outbox_write_failures{{{_IS}}}[15m]))",
+                "given up": f"max(delta(shopfloor_fleet_outbox_dropped{{{_IS}}}[15m]))",
+                "not written": f"max(delta(shopfloor_fleet_outbox_write_failures{{{_IS}}}[15m]))",
             },
             "short",
             Limits(1, 100),

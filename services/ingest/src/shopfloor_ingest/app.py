@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
@@ -15,7 +14,6 @@ from pathlib import Path
 
 import uvicorn
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine
 
 from shopfloor_ingest.adapters.fleet import (
     DeviceReader,
@@ -30,17 +28,18 @@ from shopfloor_ingest.adapters.metrics import PrometheusMeter
 from shopfloor_ingest.adapters.mqtt import BrokerAccount, BrokerLink
 from shopfloor_ingest.adapters.reports import SqlReader
 from shopfloor_ingest.adapters.store import SqlStore
-from shopfloor_ingest.adapters.timescale import use_timescale
-from shopfloor_ingest.errors import BrokerRefusedError, SettingsError, StoreUnavailableError
-from shopfloor_ingest.settings import (
-    ENV_PREFIX,
-    LOOPBACK,
-    Settings,
-    load_settings,
-    read_password,
+from shopfloor_ingest.arguments import build_parser
+from shopfloor_ingest.commands import open_store, run_command
+from shopfloor_ingest.errors import (
+    BackupError,
+    BrokerRefusedError,
+    DevicePresentError,
+    SettingsError,
+    StoreUnavailableError,
+    UnknownDeviceError,
 )
+from shopfloor_ingest.settings import LOOPBACK, Settings, load_settings, read_password
 from shopfloor_ingest.usecases import Ingest, Retention
-from shopfloor_kit.database import open_engine
 from shopfloor_kit.errors import DatabaseUrlError
 from shopfloor_kit.health import health_router
 from shopfloor_kit.logging_setup import configure_logging
@@ -48,32 +47,31 @@ from shopfloor_kit.logging_setup import configure_logging
 log = logging.getLogger(__name__)
 
 RETENTION_EVERY_S = 600
-
-EPILOG = f"""example:
-  shopfloor-ingest --broker-host 127.0.0.1 --broker-username ingest \\
-      --broker-password-file /etc/shopfloor/ingest.password \\
-      --database sqlite:////var/lib/shopfloor/ingest.db --http-port 8080
-
-Every flag can stand in the file as well (broker_host = "127.0.0.1") or in the environment
-({ENV_PREFIX}BROKER_HOST). Exit code: 0 stopped, 2 the settings or the account are wrong, 1 a fault.
-"""
+_OPERATORS = (
+    SettingsError,
+    BrokerRefusedError,
+    BackupError,
+    UnknownDeviceError,
+    DevicePresentError,
+)
+"""What an operator mends."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the process; return its exit code."""
-    parsed = _parser().parse_args(arguments)
-    given = {key: value for key, value in vars(parsed).items() if value is not None}
-    command = given.pop("command", None)
-    file, address_file = given.pop("config", None), given.pop("address_file", None)
+    parsed = build_parser().parse_args(arguments)
+    given = {
+        name: value
+        for name, value in vars(parsed).items()
+        if name in Settings.model_fields and value is not None
+    }
     try:
-        settings = load_settings(file, os.environ, given)
+        settings = load_settings(parsed.config, os.environ, given)
         configure_logging(settings.log_level)
-        if command == "reaggregate":
-            return _reaggregate(settings)
-        if command == "timescale":
-            return _timescale(settings)
-        return _Process(settings).run(address_file)
-    except (SettingsError, DatabaseUrlError, BrokerRefusedError) as e:
+        if parsed.command is not None:
+            return run_command(parsed, settings, _now())
+        return _Process(settings).run(parsed.address_file)
+    except (DatabaseUrlError, *_OPERATORS) as e:
         print(f"shopfloor-ingest: {e}", file=sys.stderr)
         return 2
     except StoreUnavailableError as e:
@@ -81,64 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="shopfloor-ingest",
-        description="Take devices' events from the broker and store each one once.",
-        epilog=EPILOG,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "command",
-        nargs="?",
-        choices=("reaggregate", "timescale"),
-        help="make the sums again from the raw events, and end; ingest may run meanwhile. "
-        "Or: keep the sums in hypertables of TimescaleDB",
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML")
-    parser.add_argument(
-        "--address-file", type=Path, metavar="PATH", help="write host:port of the API there"
-    )
-    for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f" (default {field.default})"
-        flag = "--" + name.replace("_", "-")
-        parser.add_argument(flag, metavar="VALUE", help=f"{field.description}{default}")
-    return parser
-
-
-def _reaggregate(settings: Settings) -> int:
-    engine = _open(settings)
-    SqlStore(engine).prepare()
-    days = SqlHistory(engine).reaggregate()
-    print(f"sums of {days} days made again")
-    engine.dispose()
-    return 0
-
-
-def _timescale(settings: Settings) -> int:
-    engine = _open(settings)
-    try:
-        tables = use_timescale(engine)
-    finally:
-        engine.dispose()
-    print(f"{len(tables)} tables of sums are hypertables")
-    return 0
-
-
-def _open(settings: Settings) -> Engine:
-    engine = open_engine(settings.database)
-    if engine.url.get_backend_name() == "sqlite":
-        _check_folder(engine.url.database)
-    return engine
-
-
 class _Process:
     """The composition root: the only place that builds adapters."""
 
     def __init__(self, settings: Settings) -> None:
         registry = CollectorRegistry()
-        engine = _open(settings)
+        engine = open_store(settings)
         meter = PrometheusMeter(registry)
         self._settings, self._history = settings, SqlHistory(engine)
         self._fatal: Exception | None = None
@@ -232,12 +178,6 @@ def _make_link(settings: Settings, give_up: Callable[[BrokerRefusedError], None]
         return BrokerLink(account, on_fatal=give_up)
     except OSError as e:
         raise SettingsError(f"broker_ca_file, broker_cert_file or broker_key_file: {e}") from e
-
-
-def _check_folder(database: str | None) -> None:
-    folder = Path(database or ".").parent
-    if not folder.is_dir():
-        raise SettingsError(f"database: folder {str(folder)!r} does not exist")
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -8,6 +8,7 @@ rules in ``cloud/prometheus``.
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +20,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from shopfloor_contracts.alerts import AlertState
-from shopfloor_contracts.events import AlertEvent, CameraStatus
+from shopfloor_contracts.events import AlertEvent, CameraStatus, Kind
 from shopfloor_ingest.adapters import rows
 from shopfloor_ingest.adapters.metrics import FleetFamilies, PrometheusMeter
 from shopfloor_ingest.adapters.tables import DEVICES
@@ -45,12 +46,20 @@ class FleetFigures:
         self._alerts: Counter[tuple[str, str]] = Counter()
         self._counted: OrderedDict[str, None] = OrderedDict()
 
-    def take(self, batch: Iterable[Accepted | Rejected]) -> None:
-        """Note the events of a batch that was committed."""
+    def take(
+        self, batch: Iterable[Accepted | Rejected], *, fresh_alerts: int | None = None
+    ) -> None:
+        """Note the events of a batch that was committed.
+
+        Args:
+            fresh_alerts: how many alerts of it were not stored before, by another replica or
+                before a restart; None means all. Never more than that are counted.
+        """
         with self._lock:
+            left = math.inf if fresh_alerts is None else fresh_alerts
             for judged in batch:
                 if isinstance(judged, Accepted) and judged.durable:
-                    self._note(judged)
+                    left -= self._note(judged, count=left > 0)
 
     def newest_s(self) -> dict[str, float]:
         """Return when the newest event of each site was made, in seconds since 1970."""
@@ -62,18 +71,20 @@ class FleetFigures:
         with self._lock:
             return Counter(self._alerts)
 
-    def _note(self, accepted: Accepted) -> None:
+    def _note(self, accepted: Accepted, *, count: bool) -> int:
+        """Note one event; return how many alerts were new to us."""
         site, event = accepted.topic.site, accepted.event
         # A device whose clock is ahead must not look fresh for hours after it fell silent.
         made_s = min(event.time, accepted.message.received_at).timestamp()
         self._newest_s[site] = max(made_s, self._newest_s.get(site, made_s))
-        if isinstance(event, AlertEvent) and event.data.state is AlertState.RAISED:
-            identity = str(event.id)
-            if identity not in self._counted:
-                self._counted[identity] = None
-                self._alerts[site, str(event.data.severity)] += 1
-            if len(self._counted) > MAX_REMEMBERED:
-                self._counted.popitem(last=False)
+        if not isinstance(event, AlertEvent) or str(event.id) in self._counted or not count:
+            return 0
+        self._counted[str(event.id)] = None
+        if len(self._counted) > MAX_REMEMBERED:
+            self._counted.popitem(last=False)
+        if event.data.state is AlertState.RAISED:
+            self._alerts[site, str(event.data.severity)] += 1
+        return 1
 
 
 class WatchedStore:
@@ -97,7 +108,7 @@ class WatchedStore:
         """Commit one batch, then note it."""
         outcome = self._store.write(batch)
         committed_at = self._now()
-        self._figures.take(batch)
+        self._figures.take(batch, fresh_alerts=outcome.stored[str(Kind.ALERT)])
         self._meter.committed([j for j in batch if isinstance(j, Accepted)], committed_at)
         return outcome
 
@@ -149,6 +160,8 @@ class FleetCollector(Collector):
             families.complete.add_metric([], 0)
         else:
             families.complete.add_metric([], 1)
+            # A site whose devices were all removed or forgotten is nobody's to wait for.
+            newest_s = {name: at_s for name, at_s in newest_s.items() if name in sites}
             for name, site in sites.items():
                 _describe_site(families, name, site)
                 # A site that fell silent before we started grows old from our start on: without

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from shopfloor_contracts.events import DURABLE_KINDS, EventData, Kind, data_of
 from shopfloor_ingest.adapters.dialects import cause, upsert
 from shopfloor_ingest.adapters.rollups import add_rollups
-from shopfloor_ingest.adapters.schema import lock_whole_store
+from shopfloor_ingest.adapters.schema import lock_as_writer, lock_whole_store
 from shopfloor_ingest.adapters.tables import EVENTS, MAINTENANCE, ROLLUPS
 from shopfloor_ingest.domain.rollups import Origin, collect
 from shopfloor_ingest.errors import StoreUnavailableError
@@ -39,22 +39,27 @@ class SqlHistory:
         Raises:
             StoreUnavailableError: the days before are done, and doing them again is no harm.
         """
+        made = 0
         try:
             with self._engine.begin() as connection:
                 days = days_to_sum(connection)
             for day in days:
                 with self._engine.begin() as connection:
                     lock_whole_store(connection)
-                    sum_day_again(connection, day)
+                    # Asked again now that nobody writes: the retention has had turns in between.
+                    if day >= raw_since(connection):
+                        sum_day_again(connection, day)
+                        made += 1
         except SQLAlchemyError as e:
             raise StoreUnavailableError(cause(e)) from e
-        return len(days)
+        return made
 
     def forget_events(self, before: int, limit: int) -> int:
         """Delete up to ``limit`` raw events that began before ``before`` (epoch seconds)."""
         old = select(EVENTS.c.id).where(EVENTS.c.began_at < before).limit(limit)
         try:
             with self._engine.begin() as connection:
+                lock_as_writer(connection)
                 # Said first: what lies before this can no longer be summed from raw events.
                 if raw_since(connection) < before:
                     _remember(connection, _RAW_SINCE, before)
@@ -73,6 +78,7 @@ class SqlHistory:
         table = ROLLUPS[kind]
         minutes = table.c.bucket_s == MINUTE_S
         with self._engine.begin() as connection:
+            lock_as_writer(connection)
             oldest = select(func.min(table.c.bucket_start)).where(minutes)
             first = connection.execute(oldest).scalar()
             if first is None or first >= before:

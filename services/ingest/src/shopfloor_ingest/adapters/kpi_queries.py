@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, Subquery, and_, func, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    Select,
+    Subquery,
+    and_,
+    cast,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -119,7 +130,8 @@ def _merged(question: Question, source: Any, *, prefix: str = "") -> list[Column
     first = columns["model_min"] if "model_min" in columns else columns["model_digest"]
     last = columns["model_max"] if "model_max" in columns else columns["model_digest"]
     return [
-        *(func.sum(columns[name]).label(prefix + name) for name in shape.sums),
+        # PostgreSQL sums 64-bit numbers to NUMERIC.
+        *(cast(func.sum(columns[name]), BigInteger).label(prefix + name) for name in shape.sums),
         *(func.max(columns[name]).label(prefix + name) for name in shape.maxima),
         func.min(first).label(f"{prefix}model_min"),
         func.max(last).label(f"{prefix}model_max"),
@@ -145,24 +157,34 @@ def _series(question: Question, name: str, shift_s: int) -> Subquery:
 
 
 def _rows(connection: Connection, query: Select[Any], question: Question) -> list[KpiRow]:
-    found = connection.execute(query).mappings().all()
-    return [row_of(question, _whole(question, row), row) for row in found]  # type: ignore[arg-type]
-
-
-def _whole(question: Question, row: Mapping[Any, Any], prefix: str = "") -> dict[str, int]:
-    # PostgreSQL sums 64-bit numbers to NUMERIC.
-    shape = question.shape
-    return {name: int(row[prefix + name]) for name in (*shape.sums, *shape.maxima)}
+    keys, shape = question.keys, question.shape
+    measures, first = (*shape.sums, *shape.maxima), len(keys)
+    return [
+        row_of(
+            shape,
+            dict(zip(measures, row[first:-2], strict=True)),
+            start_s=row[0],
+            names=dict(zip(keys[1:], row[1:first], strict=True)),
+            models=(row[-2], row[-1]),
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def _change(question: Question, row: Mapping[Any, Any]) -> Change:
-    sides = []
-    for name, shift_s in (("now", 0), ("before", WEEK_S)):
-        models = {key: row[f"{name}_{key}"] for key in ("model_min", "model_max")}
-        start = int(question.period.start.timestamp()) - shift_s
-        named = {**row, **models, "bucket_start": start}
-        sides.append(row_of(question, _whole(question, row, f"{name}_"), named))
-    return Change(names=sides[0].names, buckets=row["buckets"], now=sides[0], before=sides[1])
+    shape = question.shape
+    names = {name: row[name] for name in question.keys if name != "bucket_start"}
+    sides = [
+        row_of(
+            shape,
+            {name: row[f"{side}_{name}"] for name in (*shape.sums, *shape.maxima)},
+            start_s=int(question.period.start.timestamp()) - shift_s,
+            names=names,
+            models=(row[f"{side}_model_min"], row[f"{side}_model_max"]),
+        )
+        for side, shift_s in (("now", 0), ("before", WEEK_S))
+    ]
+    return Change(names=names, buckets=row["buckets"], now=sides[0], before=sides[1])
 
 
 def _total_coverage(models: Sequence[Any]) -> float | None:

@@ -14,6 +14,8 @@ from shopfloor_ingest.domain.periods import BUCKETS, Period
 from shopfloor_ingest.domain.rollups import HISTOGRAM_BUCKETS, SHAPES, Shape
 
 Figures = dict[str, float | None]
+Models = tuple[str, str]
+"""The smallest and the largest digest of a group."""
 SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95}
 
 
@@ -60,14 +62,18 @@ class KpiRow:
     where several models have counted.
     """
 
-    key: tuple[str | int, ...]
-    names: Mapping[str, str]
     bucket_start: datetime
+    names: Mapping[str, str]
     reported_s: float
     coverage_ratio: float | None
     degraded_ratio: float | None
     model_digest: str | None
     figures: Figures
+
+    @property
+    def key(self) -> tuple[str | int, ...]:
+        """What names it, as ``Question.keys`` does."""
+        return (int(self.bucket_start.timestamp()), *self.names.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,27 +107,28 @@ def aligned(period: Period) -> Period:
 
 def figures_of(shape: Shape, sums: Mapping[str, int]) -> Figures:
     """Return the measures in their units (seconds for ``_ms``), then what follows from them."""
-    histograms = {f"{name}_{i}" for name in shape.histograms for i in range(HISTOGRAM_BUCKETS)}
-    found: Figures = {}
-    for name in (*shape.counts, *shape.maxima):
-        if name not in histograms:
-            found[_in_seconds(name)] = sums[name] / 1000 if name.endswith("_ms") else sums[name]
-    return found | _DERIVED.get(shape.kind, _nothing)(sums)
+    found: Figures = {
+        name: sums[column] / 1000 if is_ms else sums[column]
+        for name, column, is_ms in _MEASURES[shape.kind]
+    }
+    found.update(_DERIVED.get(shape.kind, _nothing)(sums))
+    return found
 
 
-def row_of(question: Question, sums: Mapping[str, int], named: Mapping[str, str | int]) -> KpiRow:
+def row_of(
+    shape: Shape, sums: Mapping[str, int], *, start_s: int, names: Mapping[str, str], models: Models
+) -> KpiRow:
     """Build a row from its sums, and the smallest and largest model digest behind them."""
     window_ms = sums["window_ms"]
-    first, last = named["model_min"], named["model_max"]
+    first, last = models
     return KpiRow(
-        key=tuple(named[key] for key in question.keys),
-        names={key: str(named[key]) for key in question.keys if key != "bucket_start"},
-        bucket_start=datetime.fromtimestamp(int(named["bucket_start"]), UTC),
+        bucket_start=datetime.fromtimestamp(start_s, UTC),
+        names=names,
         reported_s=window_ms / 1000,
         coverage_ratio=ratio(sums["covered_ms"], window_ms),
         degraded_ratio=ratio(sums["degraded_ms"], window_ms),
-        model_digest=str(first) if first and first == last else None,
-        figures=figures_of(question.shape, sums),
+        model_digest=first if first and first == last else None,
+        figures=figures_of(shape, sums),
     )
 
 
@@ -130,8 +137,18 @@ def ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
-def _in_seconds(name: str) -> str:
-    return f"{name[:-3]}_s" if name.endswith("_ms") else name
+def _measures(shape: Shape) -> tuple[tuple[str, str, bool], ...]:
+    """Return each plain measure: its name, its column, and whether that holds milliseconds."""
+    histograms = {f"{name}_{i}" for name in shape.histograms for i in range(HISTOGRAM_BUCKETS)}
+    columns = [name for name in (*shape.counts, *shape.maxima) if name not in histograms]
+    return tuple(
+        (f"{name[:-3]}_s" if name.endswith("_ms") else name, name, name.endswith("_ms"))
+        for name in columns
+    )
+
+
+# Once for all: an answer has up to a thousand rows.
+_MEASURES = {kind: _measures(shape) for kind, shape in SHAPES.items()}
 
 
 def _nothing(_: Mapping[str, int]) -> Figures:
