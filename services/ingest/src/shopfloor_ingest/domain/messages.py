@@ -14,6 +14,7 @@ from shopfloor_contracts.events import (
     DURABLE_KINDS,
     EnvelopeFields,
     Event,
+    encode,
     event_id,
     kind_of,
     parse_event,
@@ -50,6 +51,13 @@ class Accepted:
     topic: EventTopic
     event: Event
     camera: str
+
+    @property
+    def alone(self) -> Message:
+        """The event as the message that it would have been by itself."""
+        if not is_batch(self.message.topic):
+            return self.message
+        return Message(str(self.topic), encode(self.event), self.message.received_at)
 
     @property
     def durable(self) -> bool:
