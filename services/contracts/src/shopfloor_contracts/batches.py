@@ -31,9 +31,9 @@ from shopfloor_contracts.events import (
     Event,
     Kind,
     event_id,
-    event_id_text,
     kind_of,
 )
+from shopfloor_contracts.identity import event_id_text
 from shopfloor_contracts.topics import ROOT
 
 BATCH = "batch"

@@ -6,7 +6,6 @@ counts and seconds. ``tests/contract/test_no_pixels.py`` holds that.
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from datetime import datetime
 from enum import StrEnum
@@ -30,11 +29,9 @@ from shopfloor_contracts.base import (
     refuse_twins,
 )
 from shopfloor_contracts.errors import EventRejectedError
+from shopfloor_contracts.identity import event_id_text
 from shopfloor_contracts.windows import Instant, ShortText, Window
 
-EVENT_NAMESPACE = uuid.UUID("5b1f6d0e-4d4e-5c0b-9d55-0f1a3f0c7e11")
-_NAMESPACE_BYTES = EVENT_NAMESPACE.bytes
-_VARIANT = {f"{nibble:x}": f"{nibble & 3 | 8:x}" for nibble in range(16)}
 MAX_EVENT_BYTES = 128 * 1024
 """A larger message is refused unread. The largest legal event is a heartbeat of 64 cameras, each
 with a reason of 200 characters that JSON escapes sixfold: 86 kB; the rest is for newer writers."""
@@ -348,17 +345,6 @@ def event_id(stream: uuid.UUID, kind: Kind, seq: int) -> uuid.UUID:
     A stream is one device's outbox or boot, and unique by itself (UUIDv4).
     """
     return uuid.UUID(event_id_text(str(stream), kind.value, seq))
-
-
-def event_id_text(stream: str, kind: str, seq: int) -> str:
-    """Return ``event_id`` as text, for a stream as ``str(UUID)`` writes it: for each event of many.
-
-    RFC 9562 §5.5: SHA-1 of namespace and name, with version and variant put in.
-    """
-    name = f"{stream}/{kind}/{seq}".encode()
-    digest = hashlib.sha1(_NAMESPACE_BYTES + name, usedforsecurity=False).hexdigest()
-    variant = _VARIANT[digest[16]]
-    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
 def source_of(site: str, device: str, camera: str | None = None) -> str:

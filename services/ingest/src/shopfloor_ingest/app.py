@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import signal
@@ -21,7 +22,7 @@ from shopfloor_ingest.adapters.fleet import (
     DeviceReader,
     FleetCollector,
     FleetFigures,
-    WatchedStore,
+    WatchedSink,
 )
 from shopfloor_ingest.adapters.history import SqlHistory
 from shopfloor_ingest.adapters.http import build_api
@@ -38,7 +39,7 @@ from shopfloor_ingest.settings import (
     load_settings,
     read_password,
 )
-from shopfloor_ingest.usecases import Ingest, Retention
+from shopfloor_ingest.usecases import EventSink, Ingest, Retention
 from shopfloor_kit.database import open_engine
 from shopfloor_kit.errors import DatabaseUrlError
 from shopfloor_kit.health import health_router
@@ -69,13 +70,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configure_logging(settings.log_level)
         if command == "reaggregate":
             return _reaggregate(settings)
-        return _Process(settings).run(address_file)
+        return serve(settings, address_file)
     except (SettingsError, DatabaseUrlError, BrokerRefusedError) as e:
         print(f"shopfloor-ingest: {e}", file=sys.stderr)
         return 2
     except StoreUnavailableError as e:
         print(f"shopfloor-ingest: database: {e}", file=sys.stderr)
         return 1
+
+
+def serve(
+    settings: Settings,
+    address_file: Path | None = None,
+    *,
+    sink: Callable[[Engine], EventSink] = SqlStore,
+) -> int:
+    """Run one process until a signal; return its exit code.
+
+    Args:
+        sink: makes where events go; the only place that another store is plugged in. The engine
+            is that of the database, which answers over HTTP all the same.
+    """
+    return _Process(settings, sink).run(address_file)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,7 +138,7 @@ def _open(settings: Settings) -> Engine:
 class _Process:
     """The composition root: the only place that builds adapters."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, sink: Callable[[Engine], EventSink]) -> None:
         registry = CollectorRegistry()
         engine = _open(settings)
         meter = PrometheusMeter(registry)
@@ -131,8 +147,8 @@ class _Process:
         self._stop = threading.Event()
         self._link = _make_link(settings, self._give_up)
         fleet = FleetFigures()
-        store = WatchedStore(SqlStore(engine), fleet, meter, now=_now)
-        self._ingest = Ingest(inbox=self._link, store=store, acks=self._link, meter=meter)
+        watched = WatchedSink(sink(engine), fleet, meter, now=_now)
+        self._ingest = Ingest(inbox=self._link, sink=watched, acks=self._link, meter=meter)
         meter.watch(queue_depth=self._link.depth, connected=lambda: self._link.complaint() is None)
         meter.watch_database(lambda: self._ingest.complaint() is None)
         registry.register(FleetCollector(DeviceReader(engine), fleet, now=_now))
@@ -152,6 +168,7 @@ class _Process:
         with _listen(self._settings) as listener:
             if address_file is not None:
                 _write_address(listener, address_file)
+            _collect_rarely()
             writer.start()
             cleaner.start()
             self._link.start()
@@ -188,6 +205,17 @@ class _Process:
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._server.should_exit = True
+
+
+def _collect_rarely() -> None:
+    """Let the garbage collector look at what was imported never, and at events seldom.
+
+    A batch makes many objects without cycles, which go by themselves: by default a fifth of the
+    process's time would go into looking through them.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _retention(settings: Settings) -> Retention:

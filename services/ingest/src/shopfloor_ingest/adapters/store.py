@@ -37,7 +37,7 @@ _SAY_ANEW = "(site, device) DO UPDATE SET " + ", ".join(
 
 
 class SqlStore:
-    """Implements the ``Store`` port on a SQLAlchemy engine."""
+    """Implements the ``EventSink`` port on a SQLAlchemy engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -16,11 +16,11 @@ from shopfloor_contracts.events import (
     Event,
     encode,
     event_id,
-    event_id_text,
     kind_of,
     parse_event,
     source_of,
 )
+from shopfloor_contracts.identity import event_id_text
 from shopfloor_contracts.topics import EventTopic, parse_topic
 
 _SLUG = re.compile(SLUG_PATTERN)
