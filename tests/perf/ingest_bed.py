@@ -83,7 +83,7 @@ class Bed:
             started_s = time.perf_counter()
             _go(load)
             while load.poll() is None:
-                time.sleep(1.0)
+                time.sleep(0.2)
                 deepest = max(deepest, round(rate * (time.perf_counter() - started_s))
                               - stand.stored())  # fmt: skip
                 rss.append(psutil.Process(ingest.pid).memory_info().rss)
