@@ -2,7 +2,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
-        eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries bench-series \
+        eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries bench-ingest bench-series \
         models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink clean
 
 PY := .venv/bin
@@ -96,6 +96,9 @@ train-person-nano: setup ## make the embedded detector again: about 4 minutes, w
 
 bench-queries: setup ## what dashboards ask over 2 and 20 million events: var/bench/queries.json (10 GB of disk)
 	@$(PY)/python tests/perf/bench_queries.py
+
+bench-ingest: setup ## events per second and CPU per event into SQLite and PostgreSQL: var/bench/ingest.json (SECONDS=60)
+	@$(PY)/python tests/perf/bench_ingest.py --seconds $(or $(SECONDS),60)
 
 faults-camera: setup ## how soon a camera is seen again after each fault, and what leaks: var/bench/faults-camera.json
 	@$(PY)/python tests/perf/faults_camera.py

@@ -3,7 +3,8 @@
 One run compares, on the same messages: a bare MQTT client, the ingest process with a sink that
 stores nothing, with SQLite, and with PostgreSQL; each several times in turn, the median counts.
 CPU is the process's own (user and system), so that what else the machine does matters little. Then
-60 s (``--seconds``) at a given rate into SQLite, and two replicas over PostgreSQL beside one.
+60 s (``--seconds``) at a given rate into SQLite, a burst of ten times as much, and two replicas
+over PostgreSQL beside one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from ingest_bed import Bed, Run
 REPORT = Path("var/bench/ingest.json")
 RATE = 4500
 """Offered in the sustained run; 250,000 cameras at one event per minute are 4,167 per second."""
+BURST, BURST_S = 10 * 4200, 10
+"""Ten times the target: everything comes at once, and is stored in its time."""
 TARGET, LIMIT_RATIO, REPLICA_RATIO = 4200, 1.25, 1.6
 FORMS = {"batches": (1000, 3), "singles": (500, 2)}
 """Devices and minutes of each form; every device has 16 events a minute."""
@@ -87,11 +90,14 @@ def main() -> int:
         forms = {form: figures(compare(bed, form, asked.rounds)) for form in FORMS}
         sustained = bed.sustained(RATE, asked.seconds)
         print(json.dumps(sustained, indent=1), flush=True)
+        burst = bed.sustained(BURST, BURST_S)
+        print(json.dumps(burst, indent=1), flush=True)
         pair = replicas(bed)
         generator = bed.generator_alone(*FORMS["batches"])
     result = _report(forms, sustained, pair)
-    result["generator"] = generator
-    result["machine"] = {"cpu": _cpu(), "cores": os.cpu_count(), "load_before": load_before}
+    result |= {"burst": burst, "generator": generator}
+    load = {"load_before": round(load_before, 2), "load_after": round(os.getloadavg()[0], 2)}
+    result["machine"] = {"cpu": _cpu(), "cores": os.cpu_count(), **load}
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=1))

@@ -1,8 +1,8 @@
 """What ``bench_ingest`` compares: processes that take the same messages from one broker.
 
 ``python ingest_sides.py SIDE PORT EXPECTED DATABASE ADDRESS_FILE CLIENT_ID``, where a side is
-``bare`` (an MQTT client that throws everything away), ``null`` (the real ingest process, with a sink
-that stores nothing), ``raw`` (with its own, but no sums) or ``sql`` (as it is). The first two say
+``bare`` (an MQTT client that throws everything away), ``null`` (the real ingest process, its sink
+stores nothing), ``raw`` (with its own, but no sums) or ``sql`` (as it is). The first two say
 ``done`` after as many messages (bare) or events of outboxes (null) as expected.
 """
 

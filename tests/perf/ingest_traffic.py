@@ -100,7 +100,11 @@ class Traffic:
             seq = minute * CAMERAS + number + 1
             kind = (Kind.TRAFFIC, Kind.OCCUPANCY)[number % 2]
             text = self._draw.choice(self._templates[kind])
-            yield kind, seq, _filled(text, device, f"cam-{number}", self._streams[device], seq, window)
+            yield (
+                kind,
+                seq,
+                _filled(text, device, f"cam-{number}", self._streams[device], seq, window),
+            )
 
     def _beat(self, device: int, minute: int) -> str:
         window = self._start + timedelta(minutes=minute)
@@ -158,7 +162,7 @@ def _template(data: EventData) -> str:
     return slim(event).decode()
 
 
-def _filled(  # noqa: PLR0917
+def _filled(
     text: str, device: int, camera: str, stream: uuid.UUID, seq: int, window: datetime
 ) -> str:
     site, name = _names(device)

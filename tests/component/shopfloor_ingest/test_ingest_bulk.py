@@ -13,7 +13,20 @@ from shopfloor_kit.database import open_engine
 
 pytestmark = pytest.mark.timeout(60)
 DEVICE = FakeDevice()
-AWKWARD = ['"', "\\", '\\"', "{}", "{NULL}", "NULL", "", "a,b", "'", "\x1f", "\x1fa\x1f", "ø\n\t%s?"]
+AWKWARD = [
+    '"',
+    "\\",
+    '\\"',
+    "{}",
+    "{NULL}",
+    "NULL",
+    "",
+    "a,b",
+    "'",
+    "\x1f",
+    "\x1fa\x1f",
+    "ø\n\t%s?",
+]
 
 
 @pytest.fixture

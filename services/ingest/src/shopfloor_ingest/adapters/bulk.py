@@ -54,9 +54,7 @@ def run_lines(connection: Connection, statement: str, lines: Sequence[Line]) -> 
     return connection.exec_driver_sql(statement, list(lines)).rowcount
 
 
-def _insert_new_in_sqlite(
-    connection: Connection, table: Table, lines: Sequence[Line]
-) -> set[Any]:
+def _insert_new_in_sqlite(connection: Connection, table: Table, lines: Sequence[Line]) -> set[Any]:
     # A repeated statement returns no rows, only how many it inserted. Nearly always that is all
     # of them; else it is taken back, and each row is asked by itself.
     statement = _insert(table, "sqlite", "DO NOTHING")
@@ -72,11 +70,10 @@ def _insert(table: Table, dialect: str, on_conflict: str) -> str:
     names = ", ".join(column.name for column in table.columns)
     if dialect == _POSTGRESQL:
         arrays = ", ".join(f"%s::{_array_of(column.type)}" for column in table.columns)
-        values = f"SELECT * FROM unnest({arrays})"
+        values = f"SELECT * FROM unnest({arrays})"  # noqa: S608 — names of our own columns
     else:
-        # Without WHERE, SQLite would take ON for the condition of a join; VALUES has no such doubt.
         values = f"VALUES ({', '.join('?' * len(table.columns))})"
-    return f"INSERT INTO {table.name} ({names}) {values} ON CONFLICT {on_conflict}"  # noqa: S608 — names of our own tables
+    return f"INSERT INTO {table.name} ({names}) {values} ON CONFLICT {on_conflict}"
 
 
 def _array_of(kind: object) -> str:

@@ -103,9 +103,7 @@ def _same(table: Table) -> ColumnElement[bool]:
     return and_(*(table.c[name] == bindparam(f"k_{name}") for name in ("site", "device", "stream")))
 
 
-_MOVE = (
-    "(site, device, stream) DO UPDATE SET up_to = excluded.up_to, dropped = excluded.dropped"
-)
+_MOVE = "(site, device, stream) DO UPDATE SET up_to = excluded.up_to, dropped = excluded.dropped"
 _PASSED = delete(WAITING).where(_same(WAITING), WAITING.c.seq <= bindparam("n_up_to"))
 
 
