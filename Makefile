@@ -115,6 +115,9 @@ train-person-nano: setup ## make the embedded detector again: about 4 minutes, w
 bench-queries: setup ## what dashboards ask over 2 and 20 million events: var/bench/queries.json (10 GB; DATABASE=postgresql)
 	@$(PY)/python tests/perf/bench_queries.py --database $(or $(DATABASE),sqlite)
 
+bench-ingest: setup ## events per second and CPU per event into SQLite and PostgreSQL: var/bench/ingest.json (SECONDS=60)
+	@$(PY)/python tests/perf/bench_ingest.py --seconds $(or $(SECONDS),60)
+
 faults-camera: setup ## how soon a camera is seen again after each fault, and what leaks: var/bench/faults-camera.json
 	@$(PY)/python tests/perf/faults_camera.py
 

@@ -39,6 +39,12 @@ class Cluster:
     def url(self, database: str) -> str:
         return f"postgresql://shopfloor@127.0.0.1:{self.port}/{database}"
 
+    @property
+    def pid(self) -> int:
+        """Process id of the server, whose children serve the connections."""
+        assert self._server is not None
+        return self._server.pid
+
     def make_database(self) -> str:
         """Return the URL of a new, empty database."""
         self._number += 1

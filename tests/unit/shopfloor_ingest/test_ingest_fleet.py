@@ -12,7 +12,7 @@ from fakes.fleet import NOW, Fleet, accepted, alert, heartbeat
 from fakes.ingest_events import EPOCH, FakeDevice
 from perf.bench_series import count_series
 from shopfloor_contracts.rules import Severity
-from shopfloor_ingest.adapters.fleet import WatchedStore
+from shopfloor_ingest.adapters.fleet import WatchedSink
 from shopfloor_ingest.domain.devices import DeviceStatus
 from shopfloor_ingest.domain.fleet import LATE_AFTER, DeviceFigures, add_up
 from shopfloor_ingest.errors import StoreUnavailableError
@@ -111,7 +111,7 @@ def test_an_alert_that_is_sent_again_is_counted_once(fleet):
 
 def test_an_alert_that_another_replica_has_stored_is_not_counted_again(fleet):
     raised, cleared = alert("oslo", Severity.CRITICAL), alert("oslo", Severity.CRITICAL)
-    here = WatchedStore(fleet.store, fleet.figures, fleet.meter, now=lambda: NOW)
+    here = WatchedSink(fleet.store, fleet.figures, fleet.meter, now=lambda: NOW)
     fleet.store.write([raised])
 
     here.write([raised])
@@ -123,7 +123,7 @@ def test_an_alert_that_another_replica_has_stored_is_not_counted_again(fleet):
 def test_only_what_was_committed_is_noted(fleet, tmp_path):
     device = FakeDevice("oslo")
     event = device.traffic(1).model_copy(update={"time": NOW - timedelta(seconds=7)})
-    store = WatchedStore(fleet.store, fleet.figures, fleet.meter, now=lambda: NOW)
+    store = WatchedSink(fleet.store, fleet.figures, fleet.meter, now=lambda: NOW)
     with sqlite3.connect(tmp_path / "fleet.db") as other:
         other.execute("ALTER TABLE events RENAME TO away")
 
@@ -140,7 +140,7 @@ def test_only_what_was_committed_is_noted(fleet, tmp_path):
 
 def test_a_heartbeat_is_no_event_that_is_waited_for(fleet):
     device = FakeDevice("oslo")
-    store = WatchedStore(fleet.store, fleet.figures, fleet.meter, now=lambda: NOW)
+    store = WatchedSink(fleet.store, fleet.figures, fleet.meter, now=lambda: NOW)
 
     store.write([accepted(device.heartbeat(time=EPOCH), device)])
 

@@ -22,7 +22,7 @@ class World:
         self._failures, self._patience = failures, patience
         self._batches = [[Message(DEVICE.topic("traffic"), encode(DEVICE.traffic(1)), EPOCH)]]
         self._stopped = False
-        self.ingest = Ingest(inbox=self, store=self, acks=self, meter=self)
+        self.ingest = Ingest(inbox=self, sink=self, acks=self, meter=self)
 
     def is_set(self):
         return self._stopped

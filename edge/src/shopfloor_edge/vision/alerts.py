@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopfloor_contracts.alerts import AlertData, AlertState
-from shopfloor_contracts.events import EVENT_NAMESPACE, source_of
+from shopfloor_contracts.events import source_of
+from shopfloor_contracts.identity import EVENT_NAMESPACE
 from shopfloor_contracts.rules import Metric, QuietHours, RuleSpec
 from shopfloor_contracts.site import CameraSpec, SiteFile
 from shopfloor_edge.analytics.camera import CameraAnalytics

@@ -23,6 +23,9 @@ Seconds = Annotated[float, Field(ge=0.0, le=1e9)]
 
 def refuse_twins(what: str, names: Iterable[str]) -> None:
     """Raise ``ValueError`` naming the first of ``names`` that stands there twice."""
+    names = list(names)
+    if len(set(names)) == len(names):
+        return
     twins = sorted(name for name, times in Counter(names).items() if times > 1)
     if twins:
         raise ValueError(f"two {what}s are named {twins[0]!r}")

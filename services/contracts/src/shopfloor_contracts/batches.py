@@ -19,16 +19,21 @@ from dataclasses import dataclass
 from importlib import resources
 
 import zstandard
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from shopfloor_contracts.base import SLUG_PATTERN
 from shopfloor_contracts.errors import EventRejectedError
 from shopfloor_contracts.events import (
     DURABLE_KINDS,
+    EVENTS_ADAPTER,
+    MAX_EVENT_BYTES,
     Event,
     Kind,
     event_id,
+    kind_of,
 )
+from shopfloor_contracts.identity import event_id_text
 from shopfloor_contracts.topics import ROOT
 
 BATCH = "batch"
@@ -45,6 +50,12 @@ _HEAD_BYTES = len(_MAGIC) + _NAME_BYTES
 _LEVEL = 19
 """A minute of 16 cameras packs in some 10 ms, once a minute: size is worth more than time here."""
 _TYPE = re.compile(r"shopfloor\.([a-z]{1,20})\.v\d{1,3}")
+_HEAD = re.compile(
+    rb'\{"specversion":"1\.0","source":"[^"\\]*","time":"[^"\\]*",'
+    rb'"stream":"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",'
+    rb'"seq":(\d{1,10})(?:,"prevseq":\d{1,10})?,"type":"shopfloor\.([a-z]{1,20})\.v1",'
+)
+"""An event's beginning as ``slim`` writes it."""
 _SLUG = SLUG_PATTERN.strip("^$")
 _TOPIC = re.compile(rf"(?P<root>{ROOT}/{_SLUG}/{_SLUG})/{BATCH}")
 _RIDERS = frozenset({*DURABLE_KINDS, Kind.HEARTBEAT})
@@ -129,6 +140,56 @@ def unpack(topic: str, payload: bytes) -> list[Part]:
     if len({str(stream) for stream in streams}) > 1:
         raise EventRejectedError("batch", f"events of {len(streams)} outboxes, expected one")
     return [Part(f"{found['root']}/{_kind_of(event)}", _whole(event)) for event in events]
+
+
+def read_events(topic: str, payload: bytes) -> list[Event] | None:
+    """Return the events of a batch that is just as a device writes it, each with its id.
+
+    All of them are parsed in one go, at a fraction of what ``unpack`` and ``parse_event`` cost.
+    None: something is unusual or wrong with the batch or an event, and ``unpack`` says what.
+    """
+    if _TOPIC.fullmatch(topic) is None or len(payload) > MAX_BATCH_BYTES:
+        return None
+    try:
+        raw = _decompressed(payload)
+    except EventRejectedError:
+        return None
+    # A second "id", however it is spelt, could overrule the one that is put in.
+    if len(raw) > MAX_EVENT_BYTES or b'"id"' in raw or b"\\u" in raw:
+        return None
+    heads: list[tuple[str, str, int]] = []
+
+    def put_id(head: re.Match[bytes]) -> bytes:
+        stream, seq, kind = head[1].decode(), int(head[2]), head[3].decode()
+        heads.append((stream, kind, seq))
+        return b'{"id":"%b",%b' % (event_id_text(stream, kind, seq).encode(), head[0][1:])
+
+    try:
+        events = EVENTS_ADAPTER.validate_json(_HEAD.sub(put_id, raw), strict=True)
+    except ValidationError:
+        return None
+    return events if _are_theirs(heads, events) else None
+
+
+def _are_theirs(heads: list[tuple[str, str, int]], events: list[Event]) -> bool:
+    """Return whether each id was made from what its event really says, and all may be together.
+
+    What looks like the head of an event may lie in a field that is passed over, or be overruled
+    by a second field of the same name.
+    """
+    if not 1 <= len(events) <= MAX_BATCH_EVENTS or len(events) != len(heads):
+        return False
+    streams = {stream: uuid.UUID(stream) for stream in {head[0] for head in heads}}
+    outboxes = set()
+    for (stream, kind, seq), event in zip(heads, events, strict=True):
+        found = kind_of(event.data)
+        if event.seq != seq or event.stream != streams[stream] or found != kind:
+            return False
+        if found not in _RIDERS:
+            return False
+        if found in DURABLE_KINDS:
+            outboxes.add(stream)
+    return len(outboxes) <= 1
 
 
 def _decompressed(payload: bytes) -> bytes:

@@ -29,9 +29,9 @@ from shopfloor_contracts.base import (
     refuse_twins,
 )
 from shopfloor_contracts.errors import EventRejectedError
+from shopfloor_contracts.identity import event_id_text
 from shopfloor_contracts.windows import Instant, ShortText, Window
 
-EVENT_NAMESPACE = uuid.UUID("5b1f6d0e-4d4e-5c0b-9d55-0f1a3f0c7e11")
 MAX_EVENT_BYTES = 128 * 1024
 """A larger message is refused unread. The largest legal event is a heartbeat of 64 cameras, each
 with a reason of 200 characters that JSON escapes sixfold: 86 kB; the rest is for newer writers."""
@@ -315,6 +315,7 @@ EventData = (
     | HeartbeatData
 )
 EVENT_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
+EVENTS_ADAPTER: TypeAdapter[list[Event]] = TypeAdapter(list[Event])
 
 EVENT_OF_KIND: dict[Kind, Any] = {
     Kind(event.model_fields["type"].default.split(".")[1]): event
@@ -343,7 +344,7 @@ def event_id(stream: uuid.UUID, kind: Kind, seq: int) -> uuid.UUID:
 
     A stream is one device's outbox or boot, and unique by itself (UUIDv4).
     """
-    return uuid.uuid5(EVENT_NAMESPACE, f"{stream}/{kind}/{seq}")
+    return uuid.UUID(event_id_text(str(stream), kind.value, seq))
 
 
 def source_of(site: str, device: str, camera: str | None = None) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol, TypeVar
 
 from shopfloor_contracts.acks import Ack
@@ -22,6 +23,10 @@ T = TypeVar("T")
 
 BACKOFF_S = (0.1, 5.0)
 """First and longest pause between two tries to write a batch."""
+
+MAX_TRANSACTION_EVENTS = 2000
+"""Of one commit, however many messages they came in (a message holds up to 500): so a transaction
+stays below half a second, and what is judged at once below some ten megabytes."""
 
 FORGET_BATCH, FORGET_PAUSE_S = 2000, 0.05
 """Raw events per step of the retention, and the pause in which writers have their turn."""
@@ -79,8 +84,13 @@ class Inbox(Protocol):
         """Everything taken so far is safe: the broker may forget it."""
 
 
-class Store(Protocol):
-    """Where events go; all of a batch or nothing."""
+class EventSink(Protocol):
+    """Where judged events go; all of a batch or nothing.
+
+    What implements it keeps the promises of ``docs/ingest.md``: an event is stored once however
+    often it comes, durably when ``write`` returns, and the outcome's acks say how far each stream
+    is complete.
+    """
 
     def prepare(self) -> None:
         """Create what is missing. Raises ``StoreUnavailableError``."""
@@ -109,8 +119,8 @@ class Meter(Protocol):
 class Ingest:
     """The one writer of a process."""
 
-    def __init__(self, *, inbox: Inbox, store: Store, acks: AckSender, meter: Meter) -> None:
-        self._inbox, self._store, self._acks, self._meter = inbox, store, acks, meter
+    def __init__(self, *, inbox: Inbox, sink: EventSink, acks: AckSender, meter: Meter) -> None:
+        self._inbox, self._sink, self._acks, self._meter = inbox, sink, acks, meter
         self._complaint: str | None = "not yet opened"
 
     def complaint(self) -> str | None:
@@ -119,21 +129,23 @@ class Ingest:
 
     def run(self, stop: Stop) -> None:
         """Store batches until ``stop``; a batch that was taken is finished first."""
-        self._persist(self._store.prepare, stop)
+        self._persist(self._sink.prepare, stop)
         while not stop.is_set():
             batch = self._inbox.take()
             if batch:
                 self._finish(batch, stop)
 
     def _finish(self, batch: Sequence[Message], stop: Stop) -> None:
-        judged = [verdict for message in batch for verdict in judge_all(message)]
-        started_s = time.perf_counter()
-        outcome = self._persist(lambda: self._store.write(judged), stop)
-        if outcome is None:
-            return
-        self._meter.batch_stored(len(batch), outcome, time.perf_counter() - started_s)
+        acknowledgements: list[Acknowledgement] = []
+        for messages, judged in _portions(batch):
+            started_s = time.perf_counter()
+            outcome = self._persist(partial(self._sink.write, judged), stop)
+            if outcome is None:
+                return
+            self._meter.batch_stored(messages, outcome, time.perf_counter() - started_s)
+            acknowledgements += outcome.acks
         self._inbox.settle()
-        for acknowledgement in outcome.acks:
+        for acknowledgement in acknowledgements:
             self._acks.acknowledge(acknowledgement)
 
     def _persist(self, attempt: Callable[[], T], stop: Stop) -> T | None:
@@ -161,6 +173,19 @@ class Ingest:
         if self._complaint is not None:
             log.info("database takes writes")
         self._complaint = None
+
+
+def _portions(batch: Sequence[Message]) -> Iterator[tuple[int, list[Accepted | Rejected]]]:
+    """Judge messages as they are wanted; yield how many, and at most as many events as fit."""
+    messages, judged = 0, list[Accepted | Rejected]()
+    for message in batch:
+        found = judge_all(message)
+        if judged and len(judged) + len(found) > MAX_TRANSACTION_EVENTS:
+            yield messages, judged
+            messages, judged = 0, []
+        messages += 1
+        judged += found
+    yield messages, judged
 
 
 class History(Protocol):

@@ -16,6 +16,12 @@ BUSY_TIMEOUT_MS = 2000
 
 CONNECT_TIMEOUT_S = 5
 
+SQLITE_CACHE_KIB = 64 * 1024
+"""Pages of the indexes that every batch touches stay in memory; the default holds 2 MB."""
+
+SQLITE_WAL_PAGES = 10_000
+"""40 MB of log between checkpoints: a page that many batches changed is then copied once."""
+
 _EXPECTED = "sqlite:///path or postgresql://user@host/name"
 _READ_ONLY = "shopfloor_read_only"
 
@@ -60,6 +66,8 @@ def _open_sqlite(url: URL, busy_timeout_ms: int) -> Engine:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{SQLITE_CACHE_KIB:d}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {SQLITE_WAL_PAGES:d}")
 
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", _on_begin)

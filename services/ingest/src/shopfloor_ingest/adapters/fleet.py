@@ -28,7 +28,7 @@ from shopfloor_ingest.domain.devices import DeviceState
 from shopfloor_ingest.domain.fleet import DeviceFigures, Presence, SiteFigures, add_up
 from shopfloor_ingest.domain.messages import Accepted, Rejected
 from shopfloor_ingest.errors import StoreUnavailableError
-from shopfloor_ingest.usecases import Outcome, Store
+from shopfloor_ingest.usecases import EventSink, Outcome
 from shopfloor_kit.database import reading
 
 MAX_REMEMBERED = 20_000
@@ -87,26 +87,26 @@ class FleetFigures:
         return 1
 
 
-class WatchedStore:
-    """A ``Store`` whose committed batches are told to the metrics."""
+class WatchedSink:
+    """An ``EventSink`` whose committed batches are told to the metrics."""
 
     def __init__(
         self,
-        store: Store,
+        sink: EventSink,
         figures: FleetFigures,
         meter: PrometheusMeter,
         *,
         now: Callable[[], datetime],
     ) -> None:
-        self._store, self._figures, self._meter, self._now = store, figures, meter, now
+        self._sink, self._figures, self._meter, self._now = sink, figures, meter, now
 
     def prepare(self) -> None:
         """Create what is missing."""
-        self._store.prepare()
+        self._sink.prepare()
 
     def write(self, batch: Sequence[Accepted | Rejected]) -> Outcome:
         """Commit one batch, then note it."""
-        outcome = self._store.write(batch)
+        outcome = self._sink.write(batch)
         committed_at = self._now()
         self._figures.take(batch, fresh_alerts=outcome.stored[str(Kind.ALERT)])
         self._meter.committed([j for j in batch if isinstance(j, Accepted)], committed_at)

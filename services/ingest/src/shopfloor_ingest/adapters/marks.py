@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, select, tuple_
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.schema import Table
 
+from shopfloor_ingest.adapters.bulk import insert_lines
 from shopfloor_ingest.adapters.dialects import upsert
 from shopfloor_ingest.adapters.tables import WAITING, WATERMARKS
 from shopfloor_ingest.domain.messages import StreamKey
@@ -34,8 +35,8 @@ def advance(
     if not keys:
         return {}
     # A row must exist to be locked: replicas take turns per stream.
-    fresh_rows = [{**_columns(key), "up_to": 0, "dropped": 0} for key in keys]
-    connection.execute(upsert(connection, WATERMARKS).on_conflict_do_nothing(), fresh_rows)
+    unheard = [(key.site, key.device, str(key.stream), 0, 0) for key in keys]
+    insert_lines(connection, WATERMARKS, unheard, on_conflict="DO NOTHING")
     before = _read(connection, keys)
     after = {key: extend(before[key], arrivals[key]) for key in keys}
     _save(connection, before, after)
@@ -71,12 +72,11 @@ def _save(
     after: Mapping[StreamKey, Watermark],
 ) -> None:
     moved = [
-        {**_named(key), "n_up_to": mark.up_to, "n_dropped": mark.dropped}
+        (key.site, key.device, str(key.stream), mark.up_to, mark.dropped)
         for key, mark in after.items()
         if (mark.up_to, mark.dropped) != (before[key].up_to, before[key].dropped)
     ]
-    if moved:
-        connection.execute(_MOVE, moved)
+    insert_lines(connection, WATERMARKS, moved, on_conflict=_MOVE)
     passed = [{**_named(key), "n_up_to": after[key].up_to} for key in after if before[key].waiting]
     if passed:
         connection.execute(_PASSED, passed)
@@ -103,11 +103,7 @@ def _same(table: Table) -> ColumnElement[bool]:
     return and_(*(table.c[name] == bindparam(f"k_{name}") for name in ("site", "device", "stream")))
 
 
-_MOVE = (
-    WATERMARKS.update()
-    .where(_same(WATERMARKS))
-    .values(up_to=bindparam("n_up_to"), dropped=bindparam("n_dropped"))
-)
+_MOVE = "(site, device, stream) DO UPDATE SET up_to = excluded.up_to, dropped = excluded.dropped"
 _PASSED = delete(WAITING).where(_same(WAITING), WAITING.c.seq <= bindparam("n_up_to"))
 
 

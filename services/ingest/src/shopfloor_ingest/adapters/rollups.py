@@ -8,10 +8,9 @@ from array import array
 from collections.abc import Mapping
 from functools import cache
 
-from sqlalchemy import Connection, Select, Table, Update, and_, bindparam, case, select, update
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Connection, Select, Table, Update, and_, bindparam, select, update
 
-from shopfloor_ingest.adapters.dialects import upsert
+from shopfloor_ingest.adapters.bulk import insert_lines
 from shopfloor_ingest.adapters.tables import ROLLUPS
 from shopfloor_ingest.domain.rollups import SHAPES, Key, Rollups, Shape, Sums
 
@@ -20,12 +19,13 @@ def add_rollups(connection: Connection, found: Rollups) -> None:
     """Add every sum to its row. Rows are taken in one order: replicas never deadlock."""
     for kind in sorted(found):
         shape, rows = SHAPES[kind], found[kind]
-        ordered = {key: rows[key] for key in sorted(rows)}
-        statement = _adding(shape, connection)
-        connection.execute(statement, [_row(shape, key, one) for key, one in ordered.items()])
+        ordered = sorted(rows)
+        cells = (b"",) if shape.grid else ()
+        lines = [(*key, *rows[key].sums, *rows[key].maxima, *cells) for key in ordered]
+        insert_lines(connection, ROLLUPS[kind], lines, on_conflict=_adding(shape))
         if shape.grid:
             # The rows are ours until the commit, so what is read here cannot change.
-            _add_cells(connection, shape, ordered)
+            _add_cells(connection, shape, {key: rows[key] for key in ordered})
 
 
 def pack_cells(cells: list[int]) -> bytes:
@@ -46,34 +46,17 @@ def unpack_cells(packed: bytes) -> list[int]:
     return numbers.tolist()
 
 
-_STATEMENTS: dict[tuple[str, str], sqlite.Insert] = {}
-
-
-def _adding(shape: Shape, connection: Connection) -> sqlite.Insert:
-    known = (connection.dialect.name, str(shape.kind))
-    if known not in _STATEMENTS:
-        table = ROLLUPS[shape.kind]
-        new = upsert(connection, table)
-        sums = {name: table.c[name] + new.excluded[name] for name in shape.sums}
-        maxima = {
-            name: case(
-                (new.excluded[name] > table.c[name], new.excluded[name]), else_=table.c[name]
-            )
-            for name in shape.maxima
-        }
-        _STATEMENTS[known] = new.on_conflict_do_update(
-            index_elements=list(shape.keys), set_=sums | maxima
-        )
-    return _STATEMENTS[known]
-
-
-def _row(shape: Shape, key: Key, sums: Sums) -> dict[str, object]:
-    row = dict(zip(shape.keys, key, strict=True))
-    row.update(zip(shape.sums, sums.sums, strict=True))
-    row.update(zip(shape.maxima, sums.maxima, strict=True))
-    if shape.grid:
-        row["cells"] = b""
-    return row
+@cache
+def _adding(shape: Shape) -> str:
+    """Return what follows ``ON CONFLICT``: sums add, maxima take the larger."""
+    table = ROLLUPS[shape.kind].name
+    sums = [f"{name} = {table}.{name} + excluded.{name}" for name in shape.sums]
+    maxima = [
+        f"{name} = CASE WHEN excluded.{name} > {table}.{name}"
+        f" THEN excluded.{name} ELSE {table}.{name} END"
+        for name in shape.maxima
+    ]
+    return f"({', '.join(shape.keys)}) DO UPDATE SET {', '.join(sums + maxima)}"
 
 
 def _add_cells(connection: Connection, shape: Shape, rows: Mapping[Key, Sums]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Row
 
+from shopfloor_ingest.adapters.bulk import Line
 from shopfloor_ingest.domain.devices import DeviceState, DeviceStatus
 from shopfloor_ingest.domain.messages import Accepted, Rejected
 from shopfloor_ingest.domain.rollups import began_at
@@ -19,23 +21,23 @@ PARKED_BYTES = 4096
 Values = Mapping[str, Any]
 
 
-def event_row(accepted: Accepted) -> Values:
-    """Return the row of ``events``."""
+def event_line(identity: str, accepted: Accepted) -> Line:
+    """Return the row of ``events``, in the order of its columns."""
     event, topic = accepted.event, accepted.topic
-    return {
-        "id": str(event.id),
-        "site": topic.site,
-        "device": topic.device,
-        "camera": accepted.camera,
-        "kind": str(topic.kind),
-        "stream": str(event.stream),
-        "seq": event.seq,
-        "prevseq": event.prevseq,
-        "time": instant(event.time),
-        "received_at": instant(accepted.message.received_at),
-        "data": event.data.model_dump_json(),
-        "began_at": began_at(event.data, event.time),
-    }
+    return (
+        identity,
+        topic.site,
+        topic.device,
+        accepted.camera,
+        topic.kind.value,
+        _text(event.stream),
+        event.seq,
+        event.prevseq,
+        instant(event.time),
+        _received(accepted.message.received_at),
+        event.data.model_dump_json(),
+        began_at(event.data, event.time),
+    )
 
 
 def dead_letter_row(rejected: Rejected) -> Values:
@@ -78,3 +80,12 @@ def device_state(row: Row[Any]) -> DeviceState:
 def instant(at: datetime) -> str:
     """Return ISO 8601 in UTC, always of the same length, so that text sorts like time."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+# The events of one message share both.
+_received = lru_cache(maxsize=64)(instant)
+
+
+@lru_cache(maxsize=4096)
+def _text(stream: uuid.UUID) -> str:
+    return str(stream)

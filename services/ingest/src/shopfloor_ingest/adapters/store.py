@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 
 from shopfloor_contracts.acks import Ack
-from shopfloor_contracts.events import BirthEvent, DeathEvent, HeartbeatEvent
+from shopfloor_contracts.events import BirthEvent, DeathEvent, HeartbeatEvent, Kind
 from shopfloor_ingest.adapters import rows
-from shopfloor_ingest.adapters.dialects import cause, upsert
+from shopfloor_ingest.adapters.bulk import insert_lines, insert_new
+from shopfloor_ingest.adapters.dialects import cause
 from shopfloor_ingest.adapters.history import raw_since, sum_again_if_due
 from shopfloor_ingest.adapters.marks import advance, of_stream, read_up_to
 from shopfloor_ingest.adapters.rollups import add_rollups
@@ -30,10 +31,13 @@ from shopfloor_ingest.errors import StoreUnavailableError
 from shopfloor_ingest.usecases import Acknowledgement, Outcome
 
 MAX_DEAD_LETTERS = 10_000
+_SAY_ANEW = "(site, device) DO UPDATE SET " + ", ".join(
+    f"{column.name} = excluded.{column.name}" for column in DEVICES.columns[2:]
+)
 
 
 class SqlStore:
-    """Implements the ``Store`` port on a SQLAlchemy engine."""
+    """Implements the ``EventSink`` port on a SQLAlchemy engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -86,20 +90,21 @@ class _Transaction:
             self._arrivals[place.key].append(arrival)
 
     def _store_events(self, events: list[Accepted]) -> None:
+        named = [(str(accepted.event.id), accepted) for accepted in events]
         first: dict[str, Accepted] = {}
-        for accepted in events:
-            first.setdefault(str(accepted.event.id), accepted)
+        for identity, accepted in named:
+            first.setdefault(identity, accepted)
         forgotten = self._forgotten(first)
         # In a fixed order, so that two replicas never wait for each other's rows.
         news = sorted(first.keys() - forgotten)
-        fresh = self._insert_events([first[identity] for identity in news])
+        lines = [rows.event_line(identity, first[identity]) for identity in news]
+        fresh = insert_new(self._connection, EVENTS, lines)
         known = self._owners(first.keys() - fresh)
         known |= {identity: _owner(first[identity]) for identity in forgotten}
-        for accepted in events:
-            identity = str(accepted.event.id)
+        for identity, accepted in named:
             new = identity in fresh and first[identity] is accepted
             if new:
-                self._outcome.stored[str(accepted.topic.kind)] += 1
+                self._outcome.stored[accepted.topic.kind] += 1
             elif identity in fresh or known.get(identity) == _owner(accepted):
                 self._outcome.duplicates += 1
             else:
@@ -119,6 +124,8 @@ class _Transaction:
         or what waits ahead of it, is not counted again.
         """
         since = raw_since(self._connection)
+        if since == 0:
+            return set()
         old = {
             identity: accepted
             for identity, accepted in events.items()
@@ -133,15 +140,6 @@ class _Transaction:
         ahead = select(WAITING.c.seq).where(of_stream(WAITING, key), WAITING.c.seq == seq)
         return self._connection.execute(ahead).first() is not None
 
-    def _insert_events(self, events: list[Accepted]) -> set[str]:
-        """Insert; return the ids of those that were not there."""
-        if not events:
-            return set()
-        statement = upsert(self._connection, EVENTS).on_conflict_do_nothing()
-        values = [rows.event_row(accepted) for accepted in events]
-        result = self._connection.execute(statement.returning(EVENTS.c.id), values)
-        return set(result.scalars())
-
     def _owners(self, identities: set[str]) -> dict[str, tuple[str, str]]:
         if not identities:
             return {}
@@ -155,25 +153,27 @@ class _Transaction:
             reason, detail = "identity", f"stream {event.stream} is another device's"
         else:
             reason, detail = "sequence", f"seq {event.seq} was stored as another kind than {kind}"
-        self._reject(Rejected(accepted.message, reason, detail))
+        self._reject(Rejected(accepted.alone, reason, detail))
 
     def _follow_devices(self, events: list[Accepted]) -> None:
+        if not events:
+            return
+        # In a fixed order, as everything that replicas may both want.
+        owners = sorted({_owner(accepted) for accepted in events})
+        d = DEVICES.c
+        query = select(DEVICES).where(tuple_(d.site, d.device).in_(owners))
+        query = query.order_by(d.site, d.device).with_for_update()
+        found = self._connection.execute(query).all()
+        states = {(row.site, row.device): rows.device_state(row) for row in found}
         for accepted in events:
-            event, topic = accepted.event, accepted.topic
+            event, owner = accepted.event, _owner(accepted)
             if not isinstance(event, BirthEvent | DeathEvent | HeartbeatEvent):
                 continue
-            query = select(DEVICES).where(DEVICES.c.site == topic.site)
-            query = query.where(DEVICES.c.device == topic.device).with_for_update()
-            row = self._connection.execute(query).first()
-            before = None if row is None else rows.device_state(row)
-            after = next_state(before, event, accepted.message.received_at)
-            values = rows.device_row(topic.site, topic.device, after)
-            statement = upsert(self._connection, DEVICES).values(values)
-            self._connection.execute(
-                statement.on_conflict_do_update(index_elements=["site", "device"], set_=values)
-            )
+            states[owner] = next_state(states.get(owner), event, accepted.message.received_at)
             if isinstance(event, HeartbeatEvent):
-                self._outcome.stored[str(topic.kind)] += 1
+                self._outcome.stored[Kind.HEARTBEAT] += 1
+        lines = [tuple(rows.device_row(*owner, states[owner]).values()) for owner in owners]
+        insert_lines(self._connection, DEVICES, lines, on_conflict=_SAY_ANEW)
 
     def _move_watermarks(self) -> None:
         for key, moved in advance(self._connection, self._arrivals).items():

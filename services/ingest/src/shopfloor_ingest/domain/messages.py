@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shopfloor_contracts.base import SLUG_PATTERN
-from shopfloor_contracts.batches import is_batch, unpack
+from shopfloor_contracts.batches import is_batch, read_events, unpack
 from shopfloor_contracts.errors import EventRejectedError
 from shopfloor_contracts.events import (
     DURABLE_KINDS,
     EnvelopeFields,
     Event,
+    encode,
     event_id,
     kind_of,
     parse_event,
     source_of,
 )
+from shopfloor_contracts.identity import event_id_text
 from shopfloor_contracts.topics import EventTopic, parse_topic
 
 _SLUG = re.compile(SLUG_PATTERN)
@@ -50,6 +52,13 @@ class Accepted:
     topic: EventTopic
     event: Event
     camera: str
+
+    @property
+    def alone(self) -> Message:
+        """The event as the message that it would have been by itself."""
+        if not is_batch(self.message.topic):
+            return self.message
+        return Message(str(self.topic), encode(self.event), self.message.received_at)
 
     @property
     def durable(self) -> bool:
@@ -85,12 +94,30 @@ def judge_all(message: Message) -> list[Accepted | Rejected]:
     """Decide on a message, or on each event of a batch as if it had come alone. Never raises."""
     if not is_batch(message.topic):
         return [judge(message)]
+    events = read_events(message.topic, message.payload)
+    if events is not None:
+        return _judge_events(message, events)
     try:
         parts = unpack(message.topic, message.payload)
     except EventRejectedError as e:
         # Nothing in it is settled: the device sends its events again, each alone.
         return [Rejected(message, e.reason, e.detail)]
     return [judge(Message(part.topic, part.payload, message.received_at)) for part in parts]
+
+
+def _judge_events(message: Message, events: list[Event]) -> list[Accepted | Rejected]:
+    """Decide on the events of a batch whose ids were made here."""
+    _, _, site, device, _ = message.topic.split("/")
+    topics = {kind: EventTopic(site, device, kind) for kind in {kind_of(e.data) for e in events}}
+    judged: list[Accepted | Rejected] = []
+    for event in events:
+        topic = topics[kind_of(event.data)]
+        try:
+            judged.append(Accepted(message, topic, event, _checked_source(topic, event)))
+        except EventRejectedError as e:
+            alone = Message(str(topic), encode(event), message.received_at)
+            judged.append(Rejected(alone, e.reason, e.detail))
+    return judged
 
 
 def judge(message: Message) -> Accepted | Rejected:
@@ -111,13 +138,19 @@ def judge(message: Message) -> Accepted | Rejected:
 
 def _checked_camera(topic: EventTopic, event: Event) -> str:
     """Return the camera of ``event``, or raise: the topic is what the broker has checked."""
-    kind, root = kind_of(event.data), source_of(topic.site, topic.device)
+    kind = kind_of(event.data)
     if kind is not topic.kind:
         raise EventRejectedError("identity", f"type says {kind}, topic says {topic.kind}")
+    camera = _checked_source(topic, event)
+    if str(event.id) != event_id_text(str(event.stream), kind.value, event.seq):
+        raise EventRejectedError("identity", f"id {event.id} is not that of its stream and seq")
+    return camera
+
+
+def _checked_source(topic: EventTopic, event: Event) -> str:
+    kind, root = topic.kind, source_of(topic.site, topic.device)
     if event.source != root and not event.source.startswith(f"{root}/"):
         raise EventRejectedError("identity", f"source is {event.source!r}, topic says {root!r}")
-    if event.id != event_id(event.stream, kind, event.seq):
-        raise EventRejectedError("identity", f"id {event.id} is not that of its stream and seq")
     camera = event.source.removeprefix(root).removeprefix("/cameras/")
     if kind not in DURABLE_KINDS:
         return camera if _SLUG.fullmatch(camera) else ""

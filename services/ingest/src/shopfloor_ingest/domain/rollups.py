@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import add
 from typing import Any
 
 from shopfloor_contracts.aggregates import DwellData, HeatData, QueueData, ShelfData
@@ -105,11 +106,11 @@ class Sums:
     cells: list[int]
     """Tenths of person-seconds per cell, row by row; empty without a grid."""
 
-    def add(self, other: Sums) -> None:
-        """Merge ``other`` into this."""
-        self.sums = [a + b for a, b in zip(self.sums, other.sums, strict=True)]
-        self.maxima = [max(a, b) for a, b in zip(self.maxima, other.maxima, strict=True)]
-        self.cells = [a + b for a, b in zip(self.cells, other.cells, strict=True)]
+    def add(self, sums: list[int], maxima: list[int], cells: list[int]) -> None:
+        """Merge what another event says into this."""
+        self.sums = list(map(add, self.sums, sums))
+        self.maxima = list(map(max, self.maxima, maxima))
+        self.cells = list(map(add, self.cells, cells))
 
 
 Rollups = dict[Kind, dict[Key, Sums]]
@@ -133,25 +134,24 @@ def collect(events: Iterable[tuple[Origin, EventData]]) -> Rollups:
         rows = found.setdefault(kind, {})
         began_s = began_at(data, _UNUSED)
         digest = data.model_digest if isinstance(data, Window) else ""
-        for bucket_s in BUCKETS.values():
-            start = began_s - began_s % bucket_s
-            prefix = (origin.site, bucket_s, start, origin.camera, origin.device, digest)
+        site, camera, device = origin.site, origin.camera, origin.device
+        for bucket_s in _LENGTHS_S:
+            prefix = (site, bucket_s, began_s - began_s % bucket_s, camera, device, digest)
             for names, sums, maxima, cells in parts:
-                _merge(rows, prefix + names, Sums(sums, maxima, cells))
+                key = prefix + names
+                row = rows.get(key)
+                if row is None:
+                    # Rows may share these lists: ``add`` makes new ones.
+                    rows[key] = Sums(sums, maxima, cells)
+                else:
+                    row.add(sums, maxima, cells)
     return found
 
 
+_LENGTHS_S = tuple(BUCKETS.values())
 _UNUSED = datetime.fromtimestamp(0, UTC)
 _Part = tuple[tuple[str, ...], list[int], list[int], list[int]]
 _Parts = tuple[Kind, list[_Part]]
-
-
-def _merge(rows: dict[Key, Sums], key: Key, sums: Sums) -> None:
-    row = rows.get(key)
-    if row is None:
-        rows[key] = sums
-    else:
-        row.add(sums)
 
 
 def _ms(seconds: float) -> int:
