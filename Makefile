@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
         eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries bench-series \
-        models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink clean
+        models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink sim-spc clean
 
 PY := .venv/bin
 SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src dashboards/src
@@ -102,6 +102,9 @@ faults-camera: setup ## how soon a camera is seen again after each fault, and wh
 
 bench-uplink: setup ## bytes per camera-day with every KPI, beside the video: var/bench/uplink.json (wants the mirror)
 	@$(PY)/python tests/perf/bench_uplink.py
+
+sim-spc: setup ## simulated run lengths of the control charts beside computed ones: var/bench/spc.json
+	@OMP_NUM_THREADS=1 $(PY)/python tests/perf/sim_spc.py
 
 soak: setup ## eight cameras with faults into the vision process: var/bench/soak.json (MINUTES=10)
 	@$(PY)/python tests/perf/soak.py --minutes $(or $(MINUTES),10)
