@@ -18,7 +18,7 @@ Box = tuple[int, int, int, int]
 class Verdict(StrEnum):
     """What becomes of a part. A part that cannot be judged is never passed."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105
     FAIL = "fail"
     REVIEW = "review"
     """A person decides."""

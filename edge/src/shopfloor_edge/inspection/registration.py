@@ -95,7 +95,6 @@ class Reference:
 
     def _is_half(self, part: Grey) -> bool:
         """Whether half of the picture fits the reference somewhere, moved further."""
-        height, width = part.shape
         small_part, small = (_shrink(p, COARSE * 2) for p in (part, self.picture))
         h, w = small_part.shape
         halves = (small_part[: h // 2], small_part[h // 2 :], small_part[:, : w // 2],
@@ -112,14 +111,14 @@ def _place(reference: Grey, part: Grey) -> Placement:
     dx, dy = _search(small_reference, small_part, around=(0, 0), reach=SEARCH_PX // COARSE)
     dx, dy = _search(reference, part, around=(dx * COARSE, dy * COARSE), reach=FINE_PX)
     moved = shifted(reference, -dx, -dy)
-    spread = float(cv2.norm(part, shifted(part, part.shape[1] // 3, part.shape[0] // 3), cv2.NORM_L1))
+    spread = float(
+        cv2.norm(part, shifted(part, part.shape[1] // 3, part.shape[0] // 3), cv2.NORM_L1)
+    )
     unlike = float(cv2.norm(part, moved, cv2.NORM_L1)) / max(1.0, spread)
     return Placement(moved, dx, dy, unlike)
 
 
-def _search(
-    reference: Grey, part: Grey, *, around: tuple[int, int], reach: int
-) -> tuple[int, int]:
+def _search(reference: Grey, part: Grey, *, around: tuple[int, int], reach: int) -> tuple[int, int]:
     """Return the offset into ``reference`` at which ``part``'s inner pixels differ least."""
     margin = reach + max(map(abs, around))
     height, width = part.shape
@@ -127,9 +126,7 @@ def _search(
     best, found = np.inf, around
     for dy in range(around[1] - reach, around[1] + reach + 1):
         for dx in range(around[0] - reach, around[0] + reach + 1):
-            there = reference[
-                margin + dy : height - margin + dy, margin + dx : width - margin + dx
-            ]
+            there = reference[margin + dy : height - margin + dy, margin + dx : width - margin + dx]
             differs = cv2.norm(there, inner, cv2.NORM_L1)
             if differs < best:
                 best, found = differs, (dx, dy)

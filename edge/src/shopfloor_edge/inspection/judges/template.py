@@ -49,7 +49,7 @@ class TemplateJudge:
 
     name = "template"
 
-    def __init__(self, reference: Reference, tolerance: Tolerance = Tolerance()) -> None:  # noqa: B008
+    def __init__(self, reference: Reference, tolerance: Tolerance = Tolerance()) -> None:
         self._reference, self._tolerance = reference, tolerance
         size = (tolerance.edge_px, tolerance.edge_px)
         self._edge = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, size)
@@ -76,10 +76,9 @@ class TemplateJudge:
         return material
 
     def _differences(self, good: Grey, seen: Grey) -> Grey:
-        extra = seen & (1 - cv2.dilate(good, self._edge))
-        missing = cv2.erode(good, self._edge) & (1 - seen)
-        both: Grey = np.asarray(extra | missing, np.uint8)
-        return both
+        may_be = np.asarray(cv2.dilate(good, self._edge), np.uint8)
+        must_be = np.asarray(cv2.erode(good, self._edge), np.uint8)
+        return (seen & (1 - may_be)) | (must_be & (1 - seen))
 
     def _findings(self, good: Grey, seen: Grey, border: int) -> list[Finding]:
         differs = self._differences(good, seen)
