@@ -126,6 +126,8 @@ bench-uplink: setup ## bytes per camera-day with every KPI, beside the video: va
 
 chaos-ingest: setup ## kill replicas, database and broker under load, then count: var/bench/chaos-ingest.json (SECONDS=120)
 	@$(PY)/python tests/perf/chaos_ingest.py --seconds $(or $(SECONDS),120)
+sim-spc: setup ## simulated run lengths of the control charts beside computed ones: var/bench/spc.json
+	@OMP_NUM_THREADS=1 $(PY)/python tests/perf/sim_spc.py
 
 soak: setup ## eight cameras with faults into the vision process: var/bench/soak.json (MINUTES=10)
 	@$(PY)/python tests/perf/soak.py --minutes $(or $(MINUTES),10)

@@ -13,8 +13,10 @@ from shopfloor_contracts.acks import Ack
 from shopfloor_contracts.aggregates import (
     HEAT_COLUMNS,
     HEAT_ROWS,
+    DefectCount,
     DwellData,
     HeatData,
+    InspectionData,
     QueueData,
     ShelfData,
     SlotFigures,
@@ -186,6 +188,26 @@ EVENTS = {
         camera="shelf-3",
         seq=46,
         prevseq=45,
+    ),
+    Kind.INSPECTION: event(
+        InspectionData(
+            **WINDOW,
+            station="press-2",
+            passed=195,
+            failed=4,
+            reviewed=1,
+            missed=1,
+            escapes=0,
+            false_rejects=1,
+            confirmed=3,
+            defects=[DefectCount(name="short", parts=4, places=5)],
+            doubts=[DefectCount(name="turned", parts=1)],
+            latency_histogram=[0, 20, 170, 9, 1, 0, 0, 0, 0],
+            line="alerted",
+        ),
+        camera="press-2",
+        seq=48,
+        prevseq=47,
     ),
     Kind.ALERT: event(
         AlertData(

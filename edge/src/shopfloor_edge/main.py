@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from shopfloor_contracts.errors import ContractError
-from shopfloor_edge.commissioning.arguments import add_camera_commands
+from shopfloor_edge.commissioning.arguments import add_camera_commands, add_spc_commands
 from shopfloor_edge.errors import EdgeError, OperatorError
 from shopfloor_edge.logs import configure_logging
 from shopfloor_edge.settings import load_site
@@ -24,6 +24,7 @@ EXAMPLES = """examples:
   shopfloor-edge vision --site store.toml               count until SIGTERM
   shopfloor-edge agent --site store.toml --drain        send what waits, then end
   shopfloor-edge ledger --state var/demo/state          what each figure rests on
+  shopfloor-edge spc design --p0 .01 --p1 .03 --arl0 1e6  charts of a defect rate
   shopfloor-edge uplink --state var/demo/state          bytes sent, by day and kind
 
 exit codes: 0 done, 1 our fault or worth a retry, 2 something that you can mend
@@ -70,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     agent.add_argument("--drain", action="store_true", help="end when all is acknowledged")
     add_camera_commands(commands.add_parser("camera", help="find cameras, measure one"))
+    add_spc_commands(commands.add_parser("spc", help="design control charts of a defect rate"))
     fetch = commands.add_parser("fetch", help="bring model bundles into the cache")
     fetch.add_argument("bundle", nargs="*", help="names; default: every bundle of the zoo")
     return parser
@@ -92,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "fetch":
         return _fetch(arguments.bundle)
-    if arguments.command in ("camera", "ledger", "uplink", "doctor"):
+    if arguments.command in ("camera", "ledger", "uplink", "doctor", "spc"):
         return _look(arguments)
     site = load_site(arguments.site)
     if arguments.command == "check":
@@ -112,6 +114,9 @@ def _look(arguments: argparse.Namespace) -> int:
     if arguments.command == "camera":
         app = importlib.import_module("shopfloor_edge.commissioning.app")
         return int(app.run_camera(arguments))
+    if arguments.command == "spc":
+        view = importlib.import_module("shopfloor_edge.commissioning.spc")
+        return int(view.show_spc(arguments))
     if arguments.command == "ledger":
         view = importlib.import_module("shopfloor_edge.ledger_view")
         return int(view.show_ledger(arguments.state, as_json=arguments.json))

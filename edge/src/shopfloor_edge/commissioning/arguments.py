@@ -1,4 +1,4 @@
-"""What can be typed after ``shopfloor-edge camera``."""
+"""What can be typed after ``shopfloor-edge camera`` and ``shopfloor-edge spc``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 PROBE_S = 8.0
 """Sees two key frames of a camera that sends one every four seconds, the most that is advised."""
+PARTS_PER_MINUTE = 200.0
+"""A line of three or four parts a second, as assembled boards are inspected."""
 DISCOVER_S = 3.0
 """ONVIF devices answer within half a second; a sleepy one and a lost packet are waited for."""
 
@@ -28,6 +30,19 @@ def add_camera_commands(parser: argparse.ArgumentParser) -> None:
     discover.add_argument("--json", action="store_true", help="print one JSON array")
     discover.add_argument("--timeout", type=_seconds, default=DISCOVER_S, metavar="S")
     discover.add_argument("--interface", default="", metavar="ADDRESS", help="ask in this network")
+
+
+def add_spc_commands(parser: argparse.ArgumentParser) -> None:
+    """Add ``design``."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    design = actions.add_parser("design", help="limits of the charts, and how soon they tell")
+    design.add_argument("--p0", type=float, required=True, help="normal defect rate, as 0.01")
+    design.add_argument("--p1", type=float, required=True, help="defect rate to be found soon")
+    design.add_argument("--arl0", type=float, required=True, help="parts between false alarms")
+    design.add_argument(
+        "--parts-per-minute", type=float, default=PARTS_PER_MINUTE, help="speed of the line"
+    )
+    design.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _seconds(text: str) -> float:

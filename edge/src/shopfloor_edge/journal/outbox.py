@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 PRIORITY = {
     Kind.ALERT: 3,
     Kind.TRAFFIC: 2,
+    Kind.INSPECTION: 2,
     Kind.OCCUPANCY: 1,
     Kind.DWELL: 1,
     Kind.QUEUE: 1,

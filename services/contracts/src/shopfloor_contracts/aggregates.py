@@ -7,7 +7,7 @@ it ended, so that windows never count one twice.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -135,3 +135,56 @@ class ShelfData(Window):
     def _slots_are_unique(self) -> ShelfData:
         refuse_twins("slot", [slot.slot for slot in self.slots])
         return self
+
+
+class DefectCount(Wire):
+    """One class of defects, or one reason for doubt, of one station in one window."""
+
+    name: Slug
+    parts: Count
+    """Parts that have it, once each."""
+    places: Count = 0
+    """Places on them; 0 where a reason has no place."""
+
+
+LATENCY_EDGES_MS = (5, 10, 20, 35, 50, 75, 100, 250)
+"""Histogram buckets from trigger to verdict: below 5 ms, 5–10, … 250 and more."""
+
+
+class InspectionData(Window):
+    """Verdicts of one station in one window. ``frames`` are the pictures that were judged.
+
+    ``model_digest`` names the judge with its reference or network; ``zone_version`` the recipe.
+    """
+
+    station: Slug
+    passed: Count
+    failed: Count
+    reviewed: Count
+    missed: Count = 0
+    """Triggers without a verdict: no picture came, or it came too late to reject the part."""
+    escapes: Count = 0
+    """Parts that a person found bad although they had passed; counted when that was said."""
+    false_rejects: Count = 0
+    """Parts that a person found good although they had failed."""
+    confirmed: Count = 0
+    """Verdicts that a person looked at and agreed with."""
+    defects: Annotated[list[DefectCount], Field(max_length=64)] = Field(default_factory=list)
+    doubts: Annotated[list[DefectCount], Field(max_length=32)] = Field(default_factory=list)
+    latency_histogram: Annotated[list[Count], Field(min_length=9, max_length=9)]
+    """Parts per bucket of ``LATENCY_EDGES_MS``."""
+    line: Literal["running", "alerted", "stopped"]
+    """At the end of the window."""
+    stops: Count = 0
+    """How often the line was stopped by its charts."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> InspectionData:
+        refuse_twins("defect", [count.name for count in self.defects])
+        refuse_twins("doubt", [count.name for count in self.doubts])
+        return self
+
+    @property
+    def parts(self) -> int:
+        """Parts that were judged: each is passed, failed or left to people."""
+        return self.passed + self.failed + self.reviewed

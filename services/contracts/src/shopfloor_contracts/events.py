@@ -18,7 +18,13 @@ from pydantic import (
     model_validator,
 )
 
-from shopfloor_contracts.aggregates import DwellData, HeatData, QueueData, ShelfData
+from shopfloor_contracts.aggregates import (
+    DwellData,
+    HeatData,
+    InspectionData,
+    QueueData,
+    ShelfData,
+)
 from shopfloor_contracts.alerts import AlertData
 from shopfloor_contracts.base import (
     SLUG_PATTERN,
@@ -50,6 +56,7 @@ class Kind(StrEnum):
     QUEUE = "queue"
     HEAT = "heat"
     SHELF = "shelf"
+    INSPECTION = "inspection"
     ALERT = "alert"
 
 
@@ -61,6 +68,7 @@ DURABLE_KINDS = frozenset(
         Kind.QUEUE,
         Kind.HEAT,
         Kind.SHELF,
+        Kind.INSPECTION,
         Kind.ALERT,
     }
 )
@@ -261,6 +269,13 @@ class ShelfEvent(EnvelopeFields):
     data: ShelfData
 
 
+class InspectionEvent(EnvelopeFields):
+    """``shopfloor.inspection.v1``"""
+
+    type: Literal["shopfloor.inspection.v1"] = "shopfloor.inspection.v1"
+    data: InspectionData
+
+
 class AlertEvent(EnvelopeFields):
     """``shopfloor.alert.v1``"""
 
@@ -296,6 +311,7 @@ Event = Annotated[
     | QueueEvent
     | HeatEvent
     | ShelfEvent
+    | InspectionEvent
     | AlertEvent
     | BirthEvent
     | DeathEvent
@@ -309,6 +325,7 @@ EventData = (
     | QueueData
     | HeatData
     | ShelfData
+    | InspectionData
     | AlertData
     | BirthData
     | DeathData

@@ -1,0 +1,1 @@
+"""What says pass, fail or review of one picture of one part."""

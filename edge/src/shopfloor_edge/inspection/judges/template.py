@@ -1,0 +1,136 @@
+"""Template difference: what is there and should not be, what is missing and should be there.
+
+No training, and every finding can be shown beside the reference. The part is moved onto the
+reference; where the two differ by more than an edge's width, the place is looked at again, moved
+by a few pixels by itself: etching, printing and lenses move edges, and only what no small move
+explains is a finding.
+
+Settings were chosen on DeepPCB's training list; ``make eval-inspection`` measures on the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from shopfloor_edge.inspection.ports import Box, Doubt, Finding, Grey, Judgement, Verdict
+from shopfloor_edge.inspection.registration import Reference, shifted
+
+CLASS = "difference"
+MAX_FINDINGS = 100
+"""More is not a defect but another product or a broken lamp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """What is no defect yet. Lengths in pixels of the picture."""
+
+    edge_px: int = 5
+    """Width of the band around edges in which material may begin or end."""
+    area_px: int = 6
+    """Differing pixels that are a finding."""
+    join_px: int = 7
+    """Differences closer than this are one finding."""
+    move_px: int = 3
+    """How far a place may lie off by itself."""
+    grow_px: int = 10
+    """Findings' boxes are made larger on each side, as people draw them."""
+
+
+class TemplateJudge:
+    """Compares with one good part.
+
+    Args:
+        reference: a good part.
+        tolerance: what is no defect yet.
+    """
+
+    name = "template"
+
+    def __init__(self, reference: Reference, tolerance: Tolerance = Tolerance()) -> None:
+        self._reference, self._tolerance = reference, tolerance
+        size = (tolerance.edge_px, tolerance.edge_px)
+        self._edge = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, size)
+        self._join = np.ones((tolerance.join_px, tolerance.join_px), np.uint8)
+
+    def judge(self, part: Grey) -> Judgement:
+        """Judge one part; see ``Judge``."""
+        doubt = self._reference.look(part)
+        if doubt is not None:
+            return Judgement(Verdict.REVIEW, doubt=doubt)
+        clean: Grey = cv2.medianBlur(part, 3)  # type: ignore[assignment]
+        placed = self._reference.place(clean)
+        if isinstance(placed, Doubt):
+            return Judgement(Verdict.REVIEW, doubt=placed)
+        good, seen = (self._material(picture) for picture in (placed.reference, clean))
+        border = max(self._tolerance.edge_px // 2 + 1, abs(placed.dx), abs(placed.dy))
+        findings = self._findings(good, seen, border)
+        if len(findings) > MAX_FINDINGS:
+            return Judgement(Verdict.REVIEW, doubt=Doubt.OTHER_PRODUCT)
+        return Judgement(Verdict.FAIL if findings else Verdict.PASS, tuple(findings))
+
+    def _material(self, picture: Grey) -> Grey:
+        material: Grey = (picture > self._reference.threshold).astype(np.uint8)
+        return material
+
+    def _differences(self, good: Grey, seen: Grey) -> Grey:
+        may_be = np.asarray(cv2.dilate(good, self._edge), np.uint8)
+        must_be = np.asarray(cv2.erode(good, self._edge), np.uint8)
+        return (seen & (1 - may_be)) | (must_be & (1 - seen))
+
+    def _findings(self, good: Grey, seen: Grey, border: int) -> list[Finding]:
+        differs = self._differences(good, seen)
+        _clear_border(differs, border)
+        count, labels, statistics, _ = cv2.connectedComponentsWithStats(
+            cv2.dilate(differs, self._join), connectivity=8
+        )
+        findings = []
+        for number in range(1, min(count, 10 * MAX_FINDINGS)):
+            x, y, width, height = (int(v) for v in statistics[number, :4])
+            place = np.s_[y : y + height, x : x + width]
+            area = int(np.count_nonzero(differs[place] & (labels[place] == number)))
+            if area < self._tolerance.area_px:
+                continue
+            area = min(area, self._unexplained((x, y, x + width, y + height), good, seen))
+            if area >= self._tolerance.area_px:
+                box = self._grown((x, y, x + width, y + height), good.shape)
+                findings.append(Finding(box, CLASS, area / (area + self._tolerance.area_px)))
+        return findings
+
+    def _unexplained(self, box: Box, good: Grey, seen: Grey) -> int:
+        """Return the differing pixels that are left at the best move of this place alone."""
+        reach, edge = self._tolerance.move_px, self._tolerance.edge_px
+        x1, y1, x2, y2 = box
+        around = np.s_[
+            max(0, y1 - edge - 2 * reach) : y2 + edge + 2 * reach,
+            max(0, x1 - edge - 2 * reach) : x2 + edge + 2 * reach,
+        ]
+        here, seen_here = good[around], seen[around]
+        inner = np.s_[reach:-reach, reach:-reach]
+        least = here.size
+        for dy in range(-reach, reach + 1):
+            for dx in range(-reach, reach + 1):
+                left = self._differences(shifted(here, dx, dy), seen_here)[inner]
+                least = min(least, int(cv2.countNonZero(left)))
+                if least < self._tolerance.area_px:
+                    return least
+        return least
+
+    def _grown(self, box: Box, shape: tuple[int, ...]) -> Box:
+        """Undo what joining added, and grow."""
+        by = self._tolerance.grow_px - self._tolerance.join_px // 2
+        x1, y1, x2, y2 = box
+        return (
+            max(0, x1 - by),
+            max(0, y1 - by),
+            min(shape[1], x2 + by),
+            min(shape[0], y2 + by),
+        )
+
+
+def _clear_border(picture: Grey, width: int) -> None:
+    """A part that was moved has no true pixels at its border."""
+    picture[:width] = picture[-width:] = 0
+    picture[:, :width] = picture[:, -width:] = 0

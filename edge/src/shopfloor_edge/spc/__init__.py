@@ -1,0 +1,1 @@
+"""Statistical process control: has the defect rate, or a machine, really changed?"""
