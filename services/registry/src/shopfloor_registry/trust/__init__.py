@@ -12,7 +12,7 @@ The registry's side::
 
     repository = Repository(folder, online=Path("online"))   # both of `create`, the ceremony
     repository.metadata, repository.targets                   # folders: /tuf/metadata, /tuf/targets
-    repository.stage(path, file, custom, now=now)             # copies the file; nothing is published
+    repository.stage(path, file, custom, now=now)      # copies the file, publishes nothing
     repository.stage_removal(path, now=now)
     repository.staged() -> list[Staged]                       # .role, .document (bytes), .changes
     repository.accept([signed document, …], now=now)          # checked, installed and published
