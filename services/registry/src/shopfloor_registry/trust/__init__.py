@@ -20,8 +20,8 @@ The registry's side::
     repository.refresh(now=now) -> bool                       # only if one of them is due
     repository.find(path) -> TargetFile | None                # .length, .hashes, .custom
     repository.listing() -> dict[str, TargetFile]
-    repository.status(now=now) -> list[RoleStatus]
-    repository.verify(now=now) -> int                         # targets checked; raises TrustError
+    inspection.status(repository, now=now) -> list[RoleStatus]
+    inspection.verify(repository, now=now) -> int             # targets checked; raises TrustError
     repository.root_bytes() -> bytes                          # newest root, for a device to pin
 
 The operator's side, where the targets keys are, needs no repository::
