@@ -83,7 +83,8 @@ def _unsorted(ordered: bytes, base: bytes, width: int) -> bytes:
     """Put differences back from the order of the exponents into that of the lanes."""
     keys = exponents(base, width)
     values = array(_TYPES[width], ordered)
-    at, buckets = 0, [iter(())] * 256
+    at = 0
+    buckets: list[Iterator[int]] = [iter(())] * 256
     for key in sorted(set(keys)):
         count = keys.count(key)
         buckets[key] = iter(values[at : at + count])

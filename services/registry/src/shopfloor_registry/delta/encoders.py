@@ -16,6 +16,7 @@ from shopfloor_contracts.deltas import (
     MAX_PATCH_BYTES,
     Head,
     Method,
+    Step,
     apply_delta,
 )
 from shopfloor_contracts.errors import DeltaError
@@ -102,7 +103,7 @@ def _patch(base: bytes, result: bytes) -> bytes | None:
     return compressor.compress(result)
 
 
-def _by(find: Callable[[bytes, bytes], list[steps.Step] | None]) -> Encoder:
+def _by(find: Callable[[bytes, bytes], list[Step] | None]) -> Encoder:
     def encode(base: bytes, result: bytes) -> bytes | None:
         found = find(base, result)
         return None if found is None else steps.body(found, base, result)

@@ -304,7 +304,8 @@ class Repository:
 
 
 def _signed_by(keys: list[CryptoSigner], signed: Snapshot | Timestamp) -> bytes:
-    metadata = Metadata(signed)
+    metadata: Metadata[Snapshot] | Metadata[Timestamp]
+    metadata = Metadata(signed) if isinstance(signed, Snapshot) else Metadata(signed)
     for key in keys:
         metadata.sign(key, append=True)
     return metadata.to_bytes()
