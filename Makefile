@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
         eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries bench-series \
-        models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink clean
+        models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink bench-ota clean
 
 PY := .venv/bin
 SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src dashboards/src
@@ -40,6 +40,9 @@ contracts: setup ## write JSON Schema and AsyncAPI from the contracts
 
 eval-traffic: setup ## crossings, head counts and dwell on real CCTV against ground truth (BUNDLE=person-nano, BACKEND=all)
 	@$(PY)/python -m shopfloor_demo.evaluate --bundle $(or $(BUNDLE),yolox-nano) --backend $(or $(BACKEND),auto)
+
+bench-ota: setup ## deltas beside generic tools, refresh among 10,000 targets: var/bench/ota.json (wants the mirror)
+	@$(PY)/python tests/perf/bench_ota.py --mirror $(or $(SHOPFLOOR_MIRROR),../shared)
 
 eval-shelf: setup ## what is taken from a shelf and put back, on real footage: var/eval/shelf.json (wants the mirror)
 	@$(PY)/python -m shopfloor_demo.shelf --backend $(or $(BACKEND),auto)

@@ -1,5 +1,6 @@
 """A repository against python-tuf's own client, over loopback HTTP."""
 
+import argparse
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from fakes.tuf_attacks import ATTACKS, GOOD, PATH, install
 from fakes.tuf_site import NOW, PASSPHRASE, TufSite
 from shopfloor_registry.trust import inspection
 from shopfloor_registry.trust.ceremony import replace_online, replace_root, replace_targets
+from shopfloor_registry.trust.commands import add_trust_commands
 from shopfloor_registry.trust.errors import (
     KeyFileError,
     RepositoryError,
@@ -91,9 +93,9 @@ def test_a_device_follows_the_rotation_of_every_key(site, role):
         folder = site.repository.online if role in ("snapshot", "timestamp") else site.folder
         new = make_key(folder, role, None)
         if role == "root":
-            replace_root(site.repository, [*site.root[1:], new], threshold=2, now=NOW)
+            replace_root(site.repository, drop=site.root[0].public_key.keyid, add=new, now=NOW)
         elif role == "targets":
-            replace_targets(site.repository, [new], threshold=1, now=NOW)
+            replace_targets(site.repository, drop="", add=new, now=NOW)
         else:
             replace_online(site.repository, role, new, now=NOW)
 
@@ -110,7 +112,7 @@ def _status(site):
 
 def test_a_root_below_its_threshold_changes_nothing(site):
     new = make_key(site.folder, "root", None)
-    replace_root(site.repository, [*site.root[1:], new], threshold=2, now=NOW)
+    replace_root(site.repository, drop=site.root[0].public_key.keyid, add=new, now=NOW)
 
     with pytest.raises(StagedError):
         site.accept(site.root[:1])
@@ -152,3 +154,47 @@ def test_keys_are_private_encrypted_and_refused_with_another_passphrase(tmp_path
     path.chmod(0o644)
     with pytest.raises(KeyFileError, match="0600"):
         load_keys(tmp_path, "root", lambda _name: PASSPHRASE)
+
+
+def test_an_unclear_key_to_drop_is_refused(site):
+    with pytest.raises(RepositoryError, match="key to drop ''"):
+        replace_root(site.repository, drop="", add=site.root[0], now=NOW)
+
+
+def test_the_way_of_a_target_through_the_commands(tmp_path, capsys):
+    (tmp_path / "secret").write_bytes(PASSPHRASE)
+    (tmp_path / "file").write_bytes(GOOD)
+    custom = '{"kind": "model", "name": "m", "version": "1", "hardware": ["any"]}'
+    documents = str(tmp_path / "documents")
+
+    assert _trust(tmp_path, "init") == 0
+    assert _trust(tmp_path, "add-target", PATH, str(tmp_path / "file"), "--custom", custom) == 0
+    for command in (("staged", "--documents"), ("sign",), ("accept",)):
+        assert _trust(tmp_path, *command, documents) == 0
+    assert _trust(tmp_path, "rotate", "timestamp") == 0
+    (tmp_path / "documents").rename(tmp_path / "done")
+    for command in (("staged", "--documents"), ("sign",), ("accept",)):
+        assert _trust(tmp_path, *command, documents) == 0
+    assert _trust(tmp_path, "verify") == 0
+    assert _trust(tmp_path, "status") == 0
+
+    said = capsys.readouterr().out
+    assert "1 targets verified" in said
+    assert "PRIVATE" not in said
+
+
+def test_a_mistake_at_the_command_line_is_one_line_and_exit_code_2(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        _trust(tmp_path, "verify")
+
+    assert stopped.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def _trust(folder, *words):
+    parser = argparse.ArgumentParser()
+    add_trust_commands(parser.add_subparsers(required=True))
+    places = {"repository": "tuf", "online": "on", "keys": "off", "passphrase-file": "secret"}
+    flags = [part for key, name in places.items() for part in (f"--{key}", str(folder / name))]
+    arguments = parser.parse_args(["trust", *words, *flags])
+    return arguments.run(arguments)

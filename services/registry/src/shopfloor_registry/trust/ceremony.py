@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.signer import CryptoSigner, Key
 from tuf.api.metadata import (
     Delegations,
     Metadata,
@@ -83,22 +83,40 @@ def replace_online(repository: Repository, role: str, key: CryptoSigner, *, now:
     repository.stage_documents({ROOT: root.to_bytes()})
 
 
-def replace_root(repository: Repository, keys: Keys, *, threshold: int, now: datetime) -> None:
-    """Stage a root of ``keys``; the thresholds of old and new keys must both sign it."""
+def replace_root(repository: Repository, *, drop: str, add: CryptoSigner, now: datetime) -> None:
+    """Stage a root with another root key; the thresholds of old and new keys must both sign it.
+
+    Args:
+        repository: its other root keys stay, wherever they are kept.
+        drop: how the id of the key that goes begins; empty where there is only one.
+        add: the key that comes.
+        now: the root is good from here.
+
+    Raises:
+        RepositoryError: ``drop`` is not the beginning of exactly one key's id.
+    """
     root = _next_root(repository, now)
-    _replace(root.signed, ROOT, keys, threshold=threshold)
+    root.signed.revoke_key(_going(root.signed.roles[ROOT].keyids, drop), ROOT)
+    root.signed.add_key(add.public_key, ROOT)
     repository.stage_documents({ROOT: root.to_bytes()})
 
 
-def replace_targets(repository: Repository, keys: Keys, *, threshold: int, now: datetime) -> None:
-    """Stage root, targets and every bin for new targets keys; all are accepted together."""
+def replace_targets(repository: Repository, *, drop: str, add: CryptoSigner, now: datetime) -> None:
+    """Stage root, targets and every bin for another targets key; all are accepted together.
+
+    Raises:
+        RepositoryError: ``drop`` is not the beginning of exactly one key's id.
+    """
     root = _next_root(repository, now)
-    _replace(root.signed, TARGETS, keys, threshold=threshold)
+    rule = root.signed.roles[TARGETS]
+    root.signed.revoke_key(_going(rule.keyids, drop), TARGETS)
+    root.signed.add_key(add.public_key, TARGETS)
     chain = repository.chain
     targets = Metadata(deepcopy(chain.targets().signed))
     targets.signed.version += 1
     targets.signed.expires = now + PERIODS[TARGETS]
-    targets.signed.delegations = _delegations(keys, threshold)
+    keys = [root.signed.keys[keyid] for keyid in rule.keyids]
+    targets.signed.delegations = _delegations(keys, rule.threshold)
     staged = {ROOT: root.to_bytes(), TARGETS: targets.to_bytes()}
     for role in chain.delegated().get_roles():
         found = Metadata(deepcopy(chain.bin(role).signed))
@@ -106,6 +124,14 @@ def replace_targets(repository: Repository, keys: Keys, *, threshold: int, now: 
         found.signed.expires = now + PERIODS[BIN]
         staged[role] = found.to_bytes()
     repository.stage_documents(staged)
+
+
+def _going(keyids: Sequence[str], drop: str) -> str:
+    going = [keyid for keyid in keyids if keyid.startswith(drop)]
+    if len(going) != 1:
+        told = ", ".join(sorted(keyid[:16] for keyid in keyids))
+        raise RepositoryError(f"key to drop {drop!r}: expected the beginning of one of {told}")
+    return going[0]
 
 
 def _first(ceremony: Ceremony, now: datetime) -> dict[str, bytes]:
@@ -117,7 +143,8 @@ def _first(ceremony: Ceremony, now: datetime) -> dict[str, bytes]:
         (TIMESTAMP, ceremony.timestamp, 1),
     ):
         _replace(root, role, keys, threshold=threshold)
-    delegations = _delegations(ceremony.targets, ceremony.targets_threshold)
+    public = [key.public_key for key in ceremony.targets]
+    delegations = _delegations(public, ceremony.targets_threshold)
     succinct = delegations.succinct_roles
     bins = list(succinct.get_roles()) if succinct else []
     top = Targets(1, None, now + PERIODS[TARGETS], delegations=delegations)
@@ -137,10 +164,10 @@ def _first(ceremony: Ceremony, now: datetime) -> dict[str, bytes]:
     return documents
 
 
-def _delegations(keys: Keys, threshold: int) -> Delegations:
-    ids = [key.public_key.keyid for key in keys]
+def _delegations(keys: Sequence[Key], threshold: int) -> Delegations:
+    ids = [key.keyid for key in keys]
     return Delegations(
-        {key.public_key.keyid: key.public_key for key in keys},
+        {key.keyid: key for key in keys},
         None,
         SuccinctRoles(ids, threshold, BIN_BITS, BIN),
     )

@@ -47,7 +47,7 @@ def add_trust_commands(
     revoke.add_argument("path")
     rotate = _command(commands, "rotate", _rotate, "make a new key for a role and stage its root")
     rotate.add_argument("role", choices=(*OFFLINE, *ONLINE))
-    rotate.add_argument("--drop", default="", help="key id of a lost root key, its beginning")
+    rotate.add_argument("--drop", default="", help="which offline key goes: its id's beginning")
     _command(commands, "renew", _renew, "stage what people must sign again soon")
     out = _command(commands, "staged", _staged, "show what waits, and write it to --documents")
     out.add_argument("--documents", type=Path)
@@ -133,20 +133,9 @@ def _rotate(arguments: argparse.Namespace) -> int:
         print(f"{role:10} {fingerprint(key)}")
         return 0
     secret = _passphrase(arguments)
-    rule = repository.chain.root().signed.roles[role]
-    held = load_keys(arguments.keys, role, secret)
-    left = [
-        key
-        for key in held
-        if key.public_key.keyid in rule.keyids
-        and not (arguments.drop and key.public_key.keyid.startswith(arguments.drop))
-    ]
     new = make_key(arguments.keys, role, secret)
-    if role == ROOT:
-        kept = left if arguments.drop else left[1:]
-        replace_root(repository, [*kept, new], threshold=rule.threshold, now=_now())
-    else:
-        replace_targets(repository, [*left[1:], new], threshold=rule.threshold, now=_now())
+    replace = replace_root if role == ROOT else replace_targets
+    replace(repository, drop=arguments.drop, add=new, now=_now())
     print(f"{role:10} {fingerprint(new)}")
     return 0
 

@@ -12,6 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from securesystemslib.signer import CryptoSigner
 from tuf.api.exceptions import RepositoryError as TufError
@@ -46,6 +47,7 @@ from shopfloor_registry.trust.roles import (
 from shopfloor_registry.trust.signing import Change, changes_of
 
 JOURNAL = "journal.json"
+S = TypeVar("S", Snapshot, Timestamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,9 +275,7 @@ class Repository:
             raise StagedError(f"not published: {e}") from e
         self._apply(made)
 
-    def _signed_online(
-        self, root: Metadata[Root], role: str, signed: Snapshot | Timestamp
-    ) -> bytes:
+    def _signed_online(self, root: Metadata[Root], role: str, signed: S) -> bytes:
         if self.online is None:
             raise KeyFileError(f"{role}: the online keys are not here, nothing was published")
         wanted = root.signed.roles[role].keyids
@@ -303,9 +303,8 @@ class Repository:
         sync_folder(self.folder)
 
 
-def _signed_by(keys: list[CryptoSigner], signed: Snapshot | Timestamp) -> bytes:
-    metadata: Metadata[Snapshot] | Metadata[Timestamp]
-    metadata = Metadata(signed) if isinstance(signed, Snapshot) else Metadata(signed)
+def _signed_by(keys: list[CryptoSigner], signed: S) -> bytes:
+    metadata = Metadata(signed)
     for key in keys:
         metadata.sign(key, append=True)
     return metadata.to_bytes()
