@@ -39,6 +39,9 @@ contracts: setup ## write JSON Schema and AsyncAPI from the contracts
 eval-traffic: setup ## crossings, head counts and dwell on real CCTV against ground truth (BUNDLE=person-nano, BACKEND=all)
 	@$(PY)/python -m shopfloor_demo.evaluate --bundle $(or $(BUNDLE),yolox-nano) --backend $(or $(BACKEND),auto)
 
+bench-ota: setup ## deltas beside generic tools, refresh among 10,000 targets: var/bench/ota.json (wants the mirror)
+	@$(PY)/python tests/perf/bench_ota.py --mirror $(or $(SHOPFLOOR_MIRROR),../shared)
+
 eval-shelf: setup ## what is taken from a shelf and put back, on real footage: var/eval/shelf.json (wants the mirror)
 	@$(PY)/python -m shopfloor_demo.shelf --backend $(or $(BACKEND),auto)
 
