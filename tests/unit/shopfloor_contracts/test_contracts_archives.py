@@ -198,7 +198,7 @@ def test_a_name_twice_is_refused(tmp_path):
     manifest = make_manifest()
     twice = manifest.builds[0].model_copy(update={"target": "other"})
     text = manifest.model_copy(update={"builds": [*manifest.builds, twice]}).model_dump_json()
-    content = header("manifest.json", len(text)) + text.encode()
+    content = header("manifest.json", len(text)) + text.encode() + b"\0" * (-len(text) % 512)
     packed.write_bytes(content)
 
     with pytest.raises(ArchiveError, match=r"names 'a.onnx' twice"):
