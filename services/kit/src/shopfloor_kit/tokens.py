@@ -139,13 +139,18 @@ class Gatekeeper:
 
         def check(request: Request) -> Caller:
             caller = self._caller_of(request)
-            if not caller.role.allows(role):
-                raise ProblemError(
-                    403, "forbidden", f"{caller.name!r} is {caller.role}, this needs {role}"
-                )
+            self.demand(caller, role)
             return caller
 
         return check
+
+    @staticmethod
+    def demand(caller: Caller, role: Role) -> None:
+        """Answer 403 when ``caller`` is below ``role``: where the body decides what is needed."""
+        if not caller.role.allows(role):
+            raise ProblemError(
+                403, "forbidden", f"{caller.name!r} is {caller.role}, this needs {role}"
+            )
 
     def _caller_of(self, request: Request) -> Caller:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,14 @@ class S3Artefacts:
             SettingsError: the extra is not installed.
         """
         try:
-            import obstore
-            from obstore.store import S3Store
+            library: Any = import_module("obstore")
+            stores: Any = import_module("obstore.store")
         except ImportError as e:
             raise SettingsError("artefacts in S3 want the extra 'shopfloor-registry[s3]'") from e
         options: dict[str, Any] = {"endpoint": bucket.endpoint} if bucket.endpoint else {}
         plain = bool(bucket.endpoint and bucket.endpoint.startswith("http://"))
-        self._library, self._folder, self._prefix = obstore, folder, bucket.prefix
-        self._store = S3Store(
+        self._library, self._folder, self._prefix = library, folder, bucket.prefix
+        self._store = stores.S3Store(
             bucket.name, region=bucket.region, client_options={"allow_http": plain}, **options
         )
 

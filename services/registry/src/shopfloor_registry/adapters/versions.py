@@ -89,9 +89,9 @@ class SqlVersions:
 
     def stages(self) -> dict[str, int]:
         """Return how many versions stand in each stage."""
-        query = select(VERSIONS.c.stage, func.count()).group_by(VERSIONS.c.stage)
+        query = select(VERSIONS.c.stage, func.count().label("versions")).group_by(VERSIONS.c.stage)
         with self.database.reading() as connection:
-            return {stage: count for stage, count in connection.execute(query)}
+            return {row.stage: row.versions for row in connection.execute(query)}
 
     def figures(self, key: VersionKey) -> list[Figure]:
         """Return a version's evidence, oldest first."""

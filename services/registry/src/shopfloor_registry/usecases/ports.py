@@ -72,6 +72,9 @@ class Publisher(Protocol):
     def stage(self, path: str, file: Path, custom: TargetCustom) -> bool:
         """Have a target wait for the signature; return False when it is listed or waits already."""
 
+    def stage_delta(self, path: str, files: tuple[Path, Path], custom: TargetCustom) -> bool:
+        """The same for the way from the first file to the second; False when none is worth it."""
+
 
 class Meter(Protocol):
     """Counts for operators."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shopfloor_contracts.targets import TargetCustom, UpdateKind, update_path
+from shopfloor_contracts.targets import TargetCustom, UpdateKind, delta_path, update_path
 from shopfloor_registry.domain.gates import Rule, Subject, judge, newest
 from shopfloor_registry.domain.promotions import Judgement, Promotion, write_record
 from shopfloor_registry.domain.stages import Stage, is_gated, moves_from
-from shopfloor_registry.domain.versions import VersionKey, VersionRecord
+from shopfloor_registry.domain.versions import BuildRecord, VersionKey, VersionRecord
 from shopfloor_registry.errors import ConflictError, GateError, SignatureError
 from shopfloor_registry.usecases.ports import (
     Artefacts,
@@ -118,9 +118,14 @@ class Publishing:
     versions: Versions
     artefacts: Artefacts
     publisher: Publisher
+    log: Callable[[Entry], None]
+    now: Callable[[], datetime]
 
-    def publish(self, key: VersionKey) -> list[str]:
-        """Have each build wait for the signature; return the TUF paths that were not there yet.
+    def publish(self, key: VersionKey, *, by: str) -> list[str]:
+        """Have each build wait for the signature, and its delta from what is in production.
+
+        Returns:
+            TUF paths that were neither listed nor waiting yet.
 
         Raises:
             ConflictError: a candidate is nobody's to install, and neither is a retired version.
@@ -128,16 +133,37 @@ class Publishing:
         version = self.versions.get(key)
         if version.stage not in (Stage.STAGING, Stage.PRODUCTION):
             raise ConflictError(f"{key} is {version.stage}, only staging and production go out")
+        before = self.versions.in_production(key.model)
         paths = []
         for build in version.builds:
-            path = update_path(UpdateKind.MODEL, key.model, key.version, build.target)
-            custom = TargetCustom(
-                kind=UpdateKind.MODEL,
-                name=key.model,
-                version=key.version,
-                hardware=[build.target],
-            )
-            with self.artefacts.opened(build.digest) as file:
-                if self.publisher.stage(path, file, custom):
-                    paths.append(path)
+            paths += self._publish_build(key, build)
+            if before is not None and before.key != key:
+                paths += self._publish_delta(key, build, before)
+        for path in paths:
+            self.log(Entry(by, "target.stage", path, {}, self.now()))
         return paths
+
+    def _publish_build(self, key: VersionKey, build: BuildRecord) -> list[str]:
+        path = update_path(UpdateKind.MODEL, key.model, key.version, build.target)
+        custom = _custom(UpdateKind.MODEL, key, build)
+        with self.artefacts.opened(build.digest) as file:
+            return [path] if self.publisher.stage(path, file, custom) else []
+
+    def _publish_delta(
+        self, key: VersionKey, build: BuildRecord, before: VersionRecord
+    ) -> list[str]:
+        base = next((one for one in before.builds if one.target == build.target), None)
+        if base is None or base.digest == build.digest:
+            return []
+        path = delta_path(base.digest, build.digest)
+        custom = _custom(UpdateKind.DELTA, key, build).model_copy(
+            update={"base": base.digest, "result": build.digest}
+        )
+        with self.artefacts.opened(base.digest) as old, self.artefacts.opened(build.digest) as new:
+            return [path] if self.publisher.stage_delta(path, (old, new), custom) else []
+
+
+def _custom(kind: UpdateKind, key: VersionKey, build: BuildRecord) -> TargetCustom:
+    return TargetCustom(
+        kind=kind, name=key.model, version=key.version, hardware=[build.target]
+    )
