@@ -2,57 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tarfile
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fakes.bundles import FILES, make_manifest, pack, sha256
 from shopfloor_contracts.archives import read_archive, slice_archive, verify_archive
-from shopfloor_contracts.bundles import Build, Golden, Manifest, Preprocess
+from shopfloor_contracts.bundles import Build
 from shopfloor_contracts.errors import ArchiveError
 from shopfloor_models import bundle
-
-FILES = {"a.onnx": b"fp32" * 1000, "b.tflite": b"int8" * 128, "golden.npz": b"frames"}
-
-
-def sha256(content):
-    return hashlib.sha256(content).hexdigest()
-
-
-def build(target, file):
-    content = FILES[file]
-    return Build(target=target, file=file, sha256=sha256(content), size_bytes=len(content))
-
-
-def make_manifest(**changes):
-    clip = FILES["golden.npz"]
-    values = {
-        "name": "tiny",
-        "version": "1.0",
-        "task": "detect",
-        "licence": "Apache-2.0",
-        "source": "a test",
-        "classes": ["person"],
-        "head": "yolox",
-        "preprocess": Preprocess(
-            width_px=64, height_px=64, layout="nhwc-uint8", colour="bgr", letterbox="top-left"
-        ),
-        "builds": [build("onnx-fp32", "a.onnx"), build("litert-int8", "b.tflite")],
-        "golden": Golden(clip="golden.npz", sha256=sha256(clip), size_bytes=len(clip)),
-    }
-    return Manifest.model_validate(values | changes)
-
-
-def pack(folder: Path, manifest=None) -> Path:
-    for name, content in FILES.items():
-        (folder / name).write_bytes(content)
-    out = folder / "bundle.tar"
-    bundle.pack(manifest or make_manifest(), folder, out)
-    return out
 
 
 @pytest.fixture
@@ -91,7 +52,7 @@ def test_names_beyond_a_header_are_read(tmp_path):
     name = "x" * 120
     (tmp_path / name).write_bytes(b"long")
     long = Build(target="onnx-fp32", file=name, sha256=sha256(b"long"), size_bytes=4)
-    packed = pack(tmp_path, make_manifest(builds=[long]))
+    packed = pack(tmp_path, builds=[long])
 
     assert verify_archive(packed).entries[0].file == name
 

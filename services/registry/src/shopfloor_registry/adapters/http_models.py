@@ -113,7 +113,9 @@ def _uploading(router: APIRouter, desk: Desk, gate: Gatekeeper) -> None:
         status_code=201,
         openapi_extra={"requestBody": {"required": True, "content": content}},
     )
-    async def upload(request: Request, response: Response, caller: Caller = operator) -> b.VersionTold:
+    async def upload(
+        request: Request, response: Response, caller: Caller = operator
+    ) -> b.VersionTold:
         """Take a bundle archive: 201 when it is new, 200 when the same bytes are stored already."""
         async with _received(request, desk) as file:
             version, created = await run_sync(lambda: desk.uploads.receive(file, by=caller.name))
@@ -159,9 +161,7 @@ def _evidence(router: APIRouter, desk: Desk, gate: Gatekeeper) -> None:
     ) -> b.RunTold:
         """Link an MLflow run and take its figures over; 200 when it is linked already."""
         key, at = VersionKey(model, version), desk.now()
-        run = RunLink(
-            body.run_id, body.experiment, body.tracking_uri, body.params, caller.name, at
-        )
+        run = RunLink(body.run_id, body.experiment, body.tracking_uri, body.params, caller.name, at)
         figures = _figures(body.measures, f"mlflow:{body.run_id}", caller, at)
         entry = Entry(caller.name, "version.link", str(key), {"run": body.run_id}, at)
         if not desk.versions.link_run(key, run, figures, entry):
@@ -210,13 +210,11 @@ def _moving(router: APIRouter, desk: Desk, gate: Gatekeeper) -> None:
             Gatekeeper.demand(caller, Role.APPROVER)
         signed = Signed(body.record, body.public_key, body.signature)
         key = VersionKey(model, version)
-        return b.tell_promotion(
-            desk.promoting.promote(key, body.to, signed, by=caller.name)
-        )
+        return b.tell_promotion(desk.promoting.promote(key, body.to, signed, by=caller.name))
 
     @router.post(f"{version_path}/publication")
     def publish(model: Model, version: Version, caller: Caller = operator) -> b.Page[str]:
-        """Have the builds wait for the TUF signature; what is listed or waits already is left out."""
+        """Have the builds wait for the TUF signature; nothing that is listed or waits already."""
         if desk.publishing is None:
             raise NotFoundError("this registry has no TUF repository: set tuf_repository")
         paths = desk.publishing.publish(VersionKey(model, version), by=caller.name)

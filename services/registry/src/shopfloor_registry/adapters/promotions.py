@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import insert, select, update
 
-from shopfloor_registry.adapters.sql import Database, instant, upsert
+from shopfloor_registry.adapters.sql import Database, insert_new, instant
 from shopfloor_registry.adapters.tables import PROMOTIONS, SIGNERS, VERDICTS, VERSIONS
 from shopfloor_registry.adapters.versions import of
 from shopfloor_registry.domain.gates import Verdict
@@ -136,8 +136,7 @@ class SqlPromotions:
         """
         row = {"public_key": public_key, "name": name, "added_at": entry.at.isoformat()}
         with self.database.writing(entry) as connection:
-            statement = upsert(connection, SIGNERS).values(row).on_conflict_do_nothing()
-            if connection.execute(statement).rowcount == 0:
+            if not insert_new(connection, SIGNERS, row):
                 raise ConflictError(f"the key {public_key[:16]}… was added before")
 
     def revoke_signer(self, public_key: str, entry: Entry) -> None:

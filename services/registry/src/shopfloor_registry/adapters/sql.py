@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
@@ -89,8 +90,16 @@ def upsert(connection: Connection, table: Table) -> sqlite.Insert:
     return sqlite.insert(table)
 
 
+def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert ``row``; return False when one with its primary key is there, which then stays."""
+    # The driver of PostgreSQL counts no rows for an insert; what it returns can be counted.
+    keys = list(table.primary_key.columns)
+    statement = upsert(connection, table).values(row).on_conflict_do_nothing(index_elements=keys)
+    return connection.execute(statement.returning(*keys)).first() is not None
+
+
 def instant(text: str) -> datetime:
-    """Read an instant as ``written`` writes it."""
+    """Read an instant as it is stored."""
     return datetime.fromisoformat(text)
 
 

@@ -42,7 +42,7 @@ VERSIONS = Table(
     "versions",
     METADATA,
     *_key(),
-    Column("number", BigInteger, nullable=False, unique=True),
+    Column("number", BigInteger, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("licence", String(64), nullable=False),

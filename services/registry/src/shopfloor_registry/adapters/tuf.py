@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +34,10 @@ class TufPublisher:
             return not listed and _waiting(self.repository).get(role) != before.get(role)
         except TrustError as e:
             raise ConflictError(str(e)) from e
+
+    def stage_delta(self, path: str, files: tuple[Path, Path], custom: TargetCustom) -> bool:  # noqa: ARG002
+        """DELTA_PENDING."""
+        return False
 
 
 def _waiting(repository: Repository) -> dict[str, bytes]:

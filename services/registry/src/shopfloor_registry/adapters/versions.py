@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, insert, select
 
-from shopfloor_registry.adapters.sql import Database, instant, log, upsert
+from shopfloor_registry.adapters.sql import Database, insert_new, instant, log
 from shopfloor_registry.adapters.tables import BUILDS, FIGURES, PROMOTIONS, RUNS, VERSIONS
 from shopfloor_registry.domain.stages import Stage
 from shopfloor_registry.domain.versions import (
@@ -35,12 +35,7 @@ class SqlVersions:
         with self.database.writing() as connection:
             number = select(func.coalesce(func.max(VERSIONS.c.number), 0) + 1).scalar_subquery()
             values = _version_row(version) | {"number": number}
-            statement = (
-                upsert(connection, VERSIONS)
-                .values(values)
-                .on_conflict_do_nothing(index_elements=["model", "version"])
-            )
-            if connection.execute(statement).rowcount == 0:
+            if not insert_new(connection, VERSIONS, values):
                 self._check_same(connection, version)
                 return False
             connection.execute(insert(BUILDS), _build_rows(version))
@@ -121,8 +116,7 @@ class SqlVersions:
                 "made_by": run.linked_by,
                 "made_at": run.linked_at.isoformat(),
             }
-            statement = upsert(connection, RUNS).values(row).on_conflict_do_nothing()
-            if connection.execute(statement).rowcount == 0:
+            if not insert_new(connection, RUNS, row):
                 return False
             _insert_figures(connection, key, figures)
             log(connection, entry)

@@ -228,7 +228,9 @@ class Repository:
 
     def _waiting(self) -> dict[str, bytes]:
         found = {path.stem: path.read_bytes() for path in sorted(self._staged.glob("*.json"))}
-        return {role: found[role] for role in sorted(found, key=lambda r: (r != ROOT, r[:3] == BIN))}
+        return {
+            role: found[role] for role in sorted(found, key=lambda r: (r != ROOT, r[:3] == BIN))
+        }
 
     def _listed(self, role: str) -> dict[str, TargetFile]:
         return self.chain.bin(role).signed.targets if role_kind(role) == BIN else {}

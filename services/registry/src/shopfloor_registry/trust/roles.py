@@ -93,7 +93,5 @@ def _read(content: bytes, where: str, kind: type[T]) -> Metadata[T]:
     except DeserializationError as e:
         raise RepositoryError(f"{where}: no TUF metadata: {str(e)[:100]}") from e
     if not isinstance(metadata.signed, kind):
-        raise RepositoryError(
-            f"{where}: holds {metadata.signed.type}, expected {kind.type}"
-        )
+        raise RepositoryError(f"{where}: holds {metadata.signed.type}, expected {kind.type}")
     return metadata

@@ -164,6 +164,4 @@ class Publishing:
 
 
 def _custom(kind: UpdateKind, key: VersionKey, build: BuildRecord) -> TargetCustom:
-    return TargetCustom(
-        kind=kind, name=key.model, version=key.version, hardware=[build.target]
-    )
+    return TargetCustom(kind=kind, name=key.model, version=key.version, hardware=[build.target])

@@ -49,7 +49,7 @@ def _versions() -> None:
     op.create_table(
         "versions",
         *_key(),
-        sa.Column("number", sa.BigInteger, nullable=False, unique=True),
+        sa.Column("number", sa.BigInteger, nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
         sa.Column("size_bytes", sa.BigInteger, nullable=False),
         sa.Column("licence", sa.String(64), nullable=False),
