@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -125,6 +126,9 @@ class _Process:
 
     def run(self, address_file: Path | None) -> int:
         """Serve until a signal."""
+        # uvicorn takes the signals over while it serves and hands them to these at its end.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
         refresher = threading.Thread(target=self._refresh, name="tuf-refresh", daemon=True)
         with _listen(self._settings) as listener:
             if address_file is not None:
@@ -134,6 +138,9 @@ class _Process:
         self._stop.set()
         refresher.join()
         return 0
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._server.should_exit = True
 
     def _refresh(self) -> None:
         """Sign snapshot and timestamp anew before they expire."""
