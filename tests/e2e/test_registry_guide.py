@@ -88,7 +88,7 @@ def test_every_command_of_the_guide_works_in_its_order(place, environment, serve
         if kind:
             environment["REGISTRY"] = serve(text.strip())
             continue
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: PLW1510 — what it printed is told below
             ["bash", "-euo", "pipefail", "-c", text],
             cwd=place,
             env=environment,

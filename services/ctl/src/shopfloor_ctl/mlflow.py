@@ -51,8 +51,8 @@ def _from_folder(folder: Path, run_id: str) -> Run:
     run = found[0].parent
     try:
         experiment = _yaml_name(run.parent / "meta.yaml") or run.parent.name
-        params = {file.name: _text(file).strip() for file in _files(run / "params")}
-        metrics = {file.name: _last_value(file) for file in _files(run / "metrics")}
+        params = {name: _text(file).strip() for name, file in _files(run / "params")}
+        metrics = {name: _last_value(file) for name, file in _files(run / "metrics")}
     except OSError as e:
         raise MistakeError(f"{run}: {e.strerror or e}") from e
     return Run(run_id, experiment, folder.resolve().as_uri(), params, metrics)
@@ -78,8 +78,10 @@ def _from_server(url: str, run_id: str) -> Run:
     return Run(run_id, experiment, url, params, metrics)
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    """Return files by name; MLflow writes a metric ``val/ap`` into a folder ``val``."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [(path.relative_to(folder).as_posix(), path) for path in found]
 
 
 def _text(file: Path) -> str:
