@@ -12,7 +12,7 @@ The registry's side::
 
     repository = Repository(folder, online=Path("online"))   # both of `create`, the ceremony
     repository.metadata, repository.targets                   # folders: /tuf/metadata, /tuf/targets
-    repository.stage(path, file, custom, now=now)             # copies the file; nothing is published
+    repository.stage(path, file, custom, now=now)      # copies the file, publishes nothing
     repository.stage_removal(path, now=now)
     repository.staged() -> list[Staged]                       # .role, .document (bytes), .changes
     repository.accept([signed document, …], now=now)          # checked, installed and published
@@ -20,8 +20,8 @@ The registry's side::
     repository.refresh(now=now) -> bool                       # only if one of them is due
     repository.find(path) -> TargetFile | None                # .length, .hashes, .custom
     repository.listing() -> dict[str, TargetFile]
-    repository.status(now=now) -> list[RoleStatus]
-    repository.verify(now=now) -> int                         # targets checked; raises TrustError
+    inspection.status(repository, now=now) -> list[RoleStatus]
+    inspection.verify(repository, now=now) -> int             # targets checked; raises TrustError
     repository.root_bytes() -> bytes                          # newest root, for a device to pin
 
 The operator's side, where the targets keys are, needs no repository::

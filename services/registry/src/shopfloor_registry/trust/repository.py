@@ -170,8 +170,9 @@ class Repository:
         """
         with locked(self.folder):
             roles, over = {}, {}
+            waiting = {role: _payload(found) for role, found in self._waiting().items()}
             for document in documents:
-                role, version = self._recognised(document)
+                role, version = _recognised(document, waiting)
                 roles[role] = version
                 over[file_name(role, version)] = document
             if ROOT in roles:
@@ -235,15 +236,6 @@ class Repository:
     def _listed(self, role: str) -> dict[str, TargetFile]:
         return self.chain.bin(role).signed.targets if role_kind(role) == BIN else {}
 
-    def _recognised(self, document: bytes) -> tuple[str, int]:
-        """Return role and version of the staged document that this one is, with signatures."""
-        given = _payload(document)
-        for role, waiting in self._waiting().items():
-            if _payload(waiting) == given:
-                read = read_root if role == ROOT else read_targets
-                return role, read(document, role).signed.version
-        raise StagedError("a signed document is not one of those staged; stage and sign it again")
-
     def _check_root(self, chain: Chain, version: int) -> None:
         new = chain.root(version)
         try:
@@ -257,19 +249,19 @@ class Repository:
     def _commit(self, over: dict[str, bytes], roles: dict[str, int], now: datetime) -> None:
         old = self.chain
         root = Chain(self.metadata, over).root()
-        before = self._snapshot_before(old)
+        before = old.snapshot().signed
         meta = {**before.meta, **{f"{r}.json": MetaFile(v) for r, v in roles.items() if r != ROOT}}
         snapshot = Snapshot(before.version + 1, None, now + PERIODS[SNAPSHOT], meta)
         timestamp = Timestamp(
-            self._timestamp_before(old) + 1,
+            old.timestamp().signed.version + 1,
             None,
             now + PERIODS[TIMESTAMP],
             MetaFile(snapshot.version),
         )
         made = {
             **over,
-            file_name(SNAPSHOT, snapshot.version): self._online(root, SNAPSHOT, snapshot),
-            file_name(TIMESTAMP, 0): self._online(root, TIMESTAMP, timestamp),
+            file_name(SNAPSHOT, snapshot.version): self._signed_online(root, SNAPSHOT, snapshot),
+            file_name(TIMESTAMP, 0): self._signed_online(root, TIMESTAMP, timestamp),
         }
         try:
             after = Chain(self.metadata, made)
@@ -281,15 +273,9 @@ class Repository:
             raise StagedError(f"not published: {e}") from e
         self._apply(made)
 
-    @staticmethod
-    def _snapshot_before(chain: Chain) -> Snapshot:
-        return chain.snapshot().signed
-
-    @staticmethod
-    def _timestamp_before(chain: Chain) -> int:
-        return chain.timestamp().signed.version
-
-    def _online(self, root: Metadata[Root], role: str, signed: Snapshot | Timestamp) -> bytes:
+    def _signed_online(
+        self, root: Metadata[Root], role: str, signed: Snapshot | Timestamp
+    ) -> bytes:
         if self.online is None:
             raise KeyFileError(f"{role}: the online keys are not here, nothing was published")
         wanted = root.signed.roles[role].keyids
@@ -322,6 +308,21 @@ def _signed_by(keys: list[CryptoSigner], signed: Snapshot | Timestamp) -> bytes:
     for key in keys:
         metadata.sign(key, append=True)
     return metadata.to_bytes()
+
+
+def _recognised(document: bytes, waiting: dict[str, object]) -> tuple[str, int]:
+    """Take out of ``waiting`` what this document is, with signatures; return role and version.
+
+    Bins without targets are alike; whichever is taken, the signatures are good for it.
+    """
+    given = _payload(document)
+    for role, payload in waiting.items():
+        if payload == given:
+            del waiting[role]
+            if role == ROOT:
+                return role, read_root(document, role).signed.version
+            return role, read_targets(document, role).signed.version
+    raise StagedError("a signed document is not one of those staged; stage and sign it again")
 
 
 def _payload(document: bytes) -> object:
