@@ -46,6 +46,7 @@ def serve_repository(app: FastAPI, repository: Repository) -> None:
     Knows Range, ETag and HEAD; no path leads out of the two folders.
     """
     for name, folder in (("metadata", repository.metadata), ("targets", repository.targets)):
+        folder.mkdir(exist_ok=True)
         app.mount(f"/tuf/{name}", StaticFiles(directory=folder), name=f"tuf-{name}")
 
 

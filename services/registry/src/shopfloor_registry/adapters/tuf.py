@@ -33,10 +33,9 @@ class TufPublisher:
             ConflictError: the path is taken by other bytes, or the repository is not in order.
         """
         try:
-            before = _waiting(self.repository)
-            listed = self.repository.find(path) is not None
-            role = self.repository.stage(path, file, custom, now=self.now())
-            return not listed and _waiting(self.repository).get(role) != before.get(role)
+            known = self.repository.find(path) is not None or self._waits(path)
+            self.repository.stage(path, file, custom, now=self.now())
+            return not known
         except TrustError as e:
             raise ConflictError(str(e)) from e
 
@@ -46,7 +45,7 @@ class TufPublisher:
         Raises:
             ConflictError: the repository is not in order.
         """
-        if self.repository.find(path) is not None:
+        if self.repository.find(path) is not None or self._waits(path):
             return False
         try:
             delta = best_delta(*files)
@@ -61,6 +60,6 @@ class TufPublisher:
         except OSError as e:
             raise ArtefactError(f"{path}: {e.strerror or e}") from e
 
-
-def _waiting(repository: Repository) -> dict[str, bytes]:
-    return {one.role: one.document for one in repository.staged()}
+    def _waits(self, path: str) -> bool:
+        staged = self.repository.staged()
+        return any(change.path == path for one in staged for change in one.changes)
