@@ -35,9 +35,9 @@ class TufPublisher:
         try:
             known = self.repository.find(path) is not None or self._waits(path)
             self.repository.stage(path, file, custom, now=self.now())
-            return not known
         except TrustError as e:
             raise ConflictError(str(e)) from e
+        return not known
 
     def stage_delta(self, path: str, files: tuple[Path, Path], custom: TargetCustom) -> bool:
         """The same for the way from the first file to the second; False when none is worth it.
