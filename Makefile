@@ -4,7 +4,7 @@ SHELL := bash
 .PHONY: $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*/\1/p' Makefile)
 
 PY := .venv/bin
-SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src cloud/stack/src dashboards/src
+SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src cloud/stack/src dashboards/src services/registry/src services/ctl/src
 
 help: ## show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -26,6 +26,7 @@ lint: setup ## formatting, types, import rules, unused code and dependencies, ge
 	$(PY)/mypy $(SOURCES)
 	$(PY)/lint-imports --no-cache
 	@for d in services/contracts services/kit services/ingest edge models cloud/demo cloud/stack dashboards; do \
+	@for d in services/contracts services/kit services/ingest services/registry services/ctl edge models cloud/demo dashboards; do \
 	  echo "deptry $$d" && (cd $$d && "$(CURDIR)/$(PY)/deptry" src) || exit 1; done
 	$(PY)/vulture
 	$(PY)/python -m shopfloor_contracts.documents docs/contracts --check

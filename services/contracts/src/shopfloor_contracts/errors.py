@@ -3,6 +3,7 @@
 ContractError
 ├── SiteFileError        an operator mends the site file
 ├── ZooError             an operator mends the model zoo file
+├── ArchiveError         the input is rejected: no bundle, or a damaged one
 ├── EventRejectedError   the receiver parks the message
 └── DeltaError           the receiver takes the whole file instead
 """
@@ -24,6 +25,10 @@ class SiteFileError(ContractError):
 
 class ZooError(ContractError):
     """A model zoo file is malformed."""
+
+
+class ArchiveError(ContractError):
+    """A file is not the bundle archive that it should be."""
 
 
 class EventRejectedError(ContractError):
