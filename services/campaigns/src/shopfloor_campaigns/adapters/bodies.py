@@ -5,8 +5,14 @@ from __future__ import annotations
 from datetime import time, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError, field_validator
-from pydantic import model_validator
+from pydantic import (
+    AwareDatetime,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from shopfloor_campaigns.domain.campaigns import Campaign
 from shopfloor_campaigns.domain.plan import (
@@ -99,7 +105,9 @@ class WindowBody(Operator):
 
     begin: time
     end: time
-    days: Annotated[list[Literal[DAYS]], Field(min_length=1)] = list(DAYS)  # type: ignore[valid-type]
+    days: Annotated[list[Literal[DAYS]], Field(min_length=1)] = Field(
+        default_factory=lambda: list(DAYS)
+    )  # type: ignore[valid-type]
 
     @model_validator(mode="after")
     def _has_length(self) -> WindowBody:
@@ -118,7 +126,7 @@ class PlanBody(Operator):
     waves: Annotated[
         list[Annotated[int, Field(ge=1, le=10**7)] | Share], Field(min_length=1, max_length=50)
     ]
-    gates: Annotated[list[GateBody], Field(max_length=20)] = []
+    gates: Annotated[list[GateBody], Field(max_length=20)] = Field(default_factory=list)
     retries: RetriesBody = RetriesBody()
     timing: TimingBody = TimingBody()
     window: WindowBody | None = None

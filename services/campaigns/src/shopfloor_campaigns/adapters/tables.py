@@ -78,6 +78,7 @@ JOBS = Table(
     Column("fetched", Boolean, nullable=False),
     Column("reason", Text, nullable=False),
     Column("action", BigInteger),
+    Column("base", String(64)),
     _at("ready_at"),
     _at("deadline_at"),
     _at("ended_at"),

@@ -148,9 +148,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class StopJobs:
-    """Stop every device of the campaign that has not ended."""
+    """Stop every device of the campaign that has begun and not ended."""
 
     reason: str
+    waiting: bool = False
+    """Also those whose wave has not opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ def step(campaign: Campaign, event: Event, now: datetime, plan: Plan) -> Step:
             open_states = (Status.DRAFT, Status.APPROVED, Status.RUNNING, Status.PAUSED)
             _expect(campaign, "abort", *open_states, Status.STOPPED)
             ended = replace(campaign, status=Status.ABORTED, reason=event.reason)
-            return ended, (StopJobs(event.reason),)
+            return ended, (StopJobs(event.reason, waiting=True),)
 
 
 def _expect(campaign: Campaign, order: str, *allowed: Status) -> None:

@@ -32,7 +32,7 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """One version of something, built for several kinds of hardware; a device gets the first fit."""
+    """One version of something; of its builds a device gets the first that fits."""
 
     kind: UpdateKind
     name: str
