@@ -160,7 +160,7 @@ class SqlLedger:
                 for device, wave in waves.items()
             ]
             self._connection.execute(insert(JOBS), rows)
-        values = {"matched_at": to_ms(now), "unfit": CAMPAIGNS.c.unfit + unfit}
+        values = {"matched_at": to_ms(now)} | ({"unfit": unfit} if first else {})
         self._connection.execute(update(CAMPAIGNS).where(CAMPAIGNS.c.name == name).values(values))
         state, _ = self.load(name)
         if waves and not first and state.waves[last].status is WaveStatus.OPEN:

@@ -287,11 +287,11 @@ def _look(
             continue
         number = 1 if last is None else last.number
         verdict = judge(rule, figures, look=number)
+        if rule.gate is Gate.INSTALL_SUCCESS and not complete and verdict.answer is not Answer.FAIL:
+            continue
         # Only a look at enough of a sample spends confidence.
         spent = sample >= rule.minimum and rule.gate is not Gate.INSTALL_SUCCESS
-        told = last is None or last.answer is not verdict.answer or sample != last.sample
-        if told or complete:
-            verdicts.append(verdict)
+        verdicts.append(verdict)
         looks[rule.gate] = Look(rule.gate, number + spent, sample, verdict.answer, final=complete)
     return replace(wave, looks=tuple(looks.values())), verdicts
 
