@@ -43,7 +43,7 @@ def take_evidence(
     """Store and sum a report; return False for one that is here already."""
     row = {"action": action.id, "seq": report.seq, "body": report.model_dump_json()}
     new = upsert(connection, EVIDENCE).values(row | {"at": to_ms(now)}).on_conflict_do_nothing()
-    if connection.execute(new).rowcount == 0:
+    if connection.execute(new.returning(EVIDENCE.c.seq)).first() is None:
         return False
     if report.base is not None and not action.undo:
         of_job = (JOBS.c.campaign == action.campaign, JOBS.c.device == action.device)
@@ -60,7 +60,7 @@ def take_observation(
     row = {key: observation[key] for key in ("id", "body", "by")}
     row |= {"campaign": job["campaign"], "device": job["device"], "at": to_ms(now)}
     new = upsert(connection, OBSERVATIONS).values(row).on_conflict_do_nothing()
-    if connection.execute(new).rowcount == 0:
+    if connection.execute(new.returning(OBSERVATIONS.c.id)).first() is None:
         return False
     add_figures(connection, job, observation["figures"], 0.0)
     return True

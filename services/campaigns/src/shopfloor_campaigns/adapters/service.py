@@ -261,4 +261,4 @@ def _keep(
         "at": to_ms(now),
     }
     new = upsert(connection, STATUSES).values(row).on_conflict_do_nothing()
-    return connection.execute(new).rowcount > 0
+    return connection.execute(new.returning(STATUSES.c.id)).first() is not None
