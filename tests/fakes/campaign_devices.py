@@ -33,7 +33,7 @@ GATEWAY = "g" * 40
 class Cloud:
     """The service in this process; ``settle`` does at once what it does by itself."""
 
-    def __init__(self, database_url: str, folder=None) -> None:
+    def __init__(self, database_url: str, folder=None, poll_s: int = 60) -> None:
         self.now = BEGAN
         self.engine = open_engine(database_url)
         prepare(self.engine)
@@ -42,7 +42,7 @@ class Cloud:
         self.writer, reports = Writer(self.engine), Reports(self.engine)
         registry.register(DeviceCollector(reports.tally))
         settings = DdiSettings(
-            "default", 60, "http://registry/tuf/targets", folder, token_digest(GATEWAY)
+            "default", poll_s, "http://registry/tuf/targets", folder, token_digest(GATEWAY)
         )
         self.api = build_api(
             health_router({"database": self.writer.complaint}, registry),

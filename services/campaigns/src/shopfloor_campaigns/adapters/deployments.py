@@ -45,8 +45,9 @@ class Links:
 
 
 def filename(build: Build) -> str:
-    """Return a name of one segment; SWUpdate wants the suffix of what it is."""
-    return build.path.replace("/", "_")
+    """Return a name of one segment; SWUpdate takes no image whose name does not end so."""
+    suffix = ".swu" if build.path.startswith(f"{UpdateKind.OS}/") else ""
+    return build.path.replace("/", "_") + suffix
 
 
 def deployment(

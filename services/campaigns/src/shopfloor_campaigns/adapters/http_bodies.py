@@ -45,6 +45,9 @@ def parse_feedback(body: bytes, model: type[B]) -> B:
     if isinstance(status, dict) and isinstance(status.get("details"), list):
         details = [str(line)[:MAX_DETAIL_CHARS] for line in status["details"][-MAX_DETAILS:]]
         status["details"] = details
+    if isinstance(found, dict) and isinstance(found.get("id"), int):
+        # SWUpdate says the action's number where hawkBit documents a text.
+        found["id"] = str(found["id"])
     try:
         return model.model_validate(found)
     except ValidationError as e:

@@ -18,7 +18,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 from sqlalchemy import Engine, Row, select
 
-from shopfloor_campaigns.adapters.deployments import Links, build_named, deployment
+from shopfloor_campaigns.adapters.deployments import Links, build_named, deployment, filename
 from shopfloor_campaigns.adapters.devices import holds_token, poll_row
 from shopfloor_campaigns.adapters.http_bodies import parse, parse_feedback, read_body
 from shopfloor_campaigns.adapters.service import Service
@@ -199,11 +199,11 @@ def ddi_router(  # noqa: C901 — one route per document of the protocol
         """Hand out the bytes of an open action, whole or in parts (Range)."""
         row = desk.admit(request, tenant, device, now())
         folder = settings.artifact_folder
-        if folder is None or row.id != action or row.build.replace("/", "_") != name:
+        if folder is None or row.id != action:
             raise UnknownError(f"device {device!r} has no artefact {name!r}")
         with reader.connect() as connection:
             build = build_named(service.plans(connection, row.campaign), row.build)
-        path = None if build is None else folder / build.sha256
+        path = None if build is None or filename(build) != name else folder / build.sha256
         if path is None or not path.is_file():
             raise UnknownError(f"artefact {name!r} is not here")
         return FileResponse(path, filename=name)
