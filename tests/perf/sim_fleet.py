@@ -112,7 +112,7 @@ class Fleet:
                 if stop.is_set():
                     break
                 await self._device(connection, name)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(1.0)
         connection.close()
 
     async def _device(self, connection: Connection, name: str) -> None:
