@@ -60,14 +60,14 @@ class Image:
 class Client:
     """The program itself, with a folder of its own for everything that it writes."""
 
-    def __init__(self, folder, cloud: Cloud, image: Image, token: str) -> None:
-        folder.mkdir()
-        self.log = folder / "log"
+    def __init__(self, folder, cloud: Cloud, image: Image, token: str, confirm: str = "") -> None:
+        folder.mkdir(exist_ok=True)
+        self.image, self.log = image, folder / "log"
         config = folder / "swupdate.cfg"
         config.write_text("globals : { verbose = true; };\nidentify : ();\n")
-        suricata = f"-t default -u {cloud.url} -i s0.d -k {token} -p 1 -r 1 -w 1"
+        suricata = f"-t default -u {cloud.url} -i s0.d -k {token} -p 1 -r 1 -w 1{confirm}"
         command = [SWUPDATE, "-f", config, "-H", "board:1.0", "-k", image.certificate, "-m"]
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "-l", "5", "-u", suricata],
                 stdout=log,
@@ -94,6 +94,12 @@ def rig(tmp_path):
     cloud = Cloud(f"sqlite:///{tmp_path}/campaigns.db", folder, poll_s=1)
     clients = []
 
+    def restart(device) -> None:
+        """Come back after the reboot that ends an installation, and confirm it."""
+        clients[-1].stop()
+        image = clients[-1].image
+        clients.append(Client(tmp_path / "client", cloud, image, device.token, " -c 2"))
+
     def roll_out(image: Image, served: bytes, **changes):
         (device,) = cloud.add(1)
         digest = hashlib.sha256(served).hexdigest()
@@ -111,10 +117,11 @@ def rig(tmp_path):
         clients.append(Client(tmp_path / "client", cloud, image, device.token))
         return cloud, device
 
+    roll_out.restart = restart
     yield roll_out
     for client in clients:
         client.stop()
-        print(client.log.read_text(errors="replace")[:200] + client.log.read_text(errors="replace")[-9000:])
+        print(client.log.read_text(errors="replace")[-9000:])
     cloud.close()
 
 
@@ -122,6 +129,8 @@ def test_a_good_image_is_installed_and_reported_closed_with_success(tmp_path, ri
     image = Image(tmp_path / "image", b"new system\n")
 
     cloud, device = rig(image, image.bytes)
+    wait_for(lambda: any("Installed" in said["detail"] for said in history(cloud, device)))
+    rig.restart(device)
 
     wait_for(lambda: cloud.states("nano-2")[device.name] == "committed")
     assert image.installed.read_bytes() == b"new system\n"
