@@ -3,10 +3,10 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
         eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries bench-series \
-        models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink clean
+        models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink sim-fleet clean
 
 PY := .venv/bin
-SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src dashboards/src
+SOURCES := services/contracts/src services/kit/src services/ingest/src services/campaigns/src edge/src models/src cloud/demo/src dashboards/src
 
 help: ## show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -27,7 +27,7 @@ lint: setup ## formatting, types, import rules, unused code and dependencies, ge
 	$(PY)/ruff check .
 	$(PY)/mypy $(SOURCES)
 	$(PY)/lint-imports --no-cache
-	@for d in services/contracts services/kit services/ingest edge models cloud/demo dashboards; do \
+	@for d in services/contracts services/kit services/ingest services/campaigns edge models cloud/demo dashboards; do \
 	  echo "deptry $$d" && (cd $$d && "$(CURDIR)/$(PY)/deptry" src) || exit 1; done
 	$(PY)/vulture
 	$(PY)/python -m shopfloor_contracts.documents docs/contracts --check
@@ -105,6 +105,9 @@ bench-uplink: setup ## bytes per camera-day with every KPI, beside the video: va
 
 soak: setup ## eight cameras with faults into the vision process: var/bench/soak.json (MINUTES=10)
 	@$(PY)/python tests/perf/soak.py --minutes $(or $(MINUTES),10)
+
+sim-fleet: setup ## a simulated fleet rolled out in waves, one of them bad: var/bench/fleet.json (DEVICES=5000)
+	@$(PY)/python tests/perf/sim_fleet.py --devices $(or $(DEVICES),5000)
 
 clean: ## remove what was made here, not the caches outside
 	@rm -rf var .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
