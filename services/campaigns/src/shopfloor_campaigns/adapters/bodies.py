@@ -34,7 +34,8 @@ from shopfloor_contracts.selectors import MAX_LENGTH, parse_selector
 from shopfloor_contracts.targets import UpdateKind, Version
 
 STATE = TypeAdapter(Campaign)
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 TargetPath = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*(/[A-Za-z0-9][A-Za-z0-9._+-]*)*$")
@@ -105,9 +106,7 @@ class WindowBody(Operator):
 
     begin: time
     end: time
-    days: Annotated[list[Literal[DAYS]], Field(min_length=1)] = Field(
-        default_factory=lambda: list(DAYS)
-    )  # type: ignore[valid-type]
+    days: Annotated[list[Day], Field(min_length=1)] = Field(default_factory=lambda: list(DAYS))
 
     @model_validator(mode="after")
     def _has_length(self) -> WindowBody:

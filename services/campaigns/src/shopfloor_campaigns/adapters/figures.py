@@ -49,7 +49,7 @@ def take_evidence(
         of_job = (JOBS.c.campaign == action.campaign, JOBS.c.device == action.device)
         connection.execute(update(JOBS).where(*of_job).values(base=report.base))
     if not action.undo:
-        add_figures(connection, action._mapping, summed(report), report.observed_s)  # noqa: SLF001
+        add_figures(connection, dict(action._mapping), summed(report), report.observed_s)  # noqa: SLF001
     return True
 
 
@@ -108,11 +108,13 @@ def wave_figures(connection: Connection, campaign: str, wave: int, round_: int) 
         FIGURES.c.campaign == campaign, FIGURES.c.wave == wave, FIGURES.c.round == round_
     )
     row = connection.execute(query).one()._mapping  # noqa: SLF001
-    histograms = {
+    histograms: dict[str, Any] = {
         name: tuple(int(row[f"{name}_{bucket}"]) for bucket in range(size))
         for name, size in HISTOGRAMS.items()
     }
-    plain = {name: int(row[name]) for name in SUMMED if name in Figures.__dataclass_fields__}
+    plain: dict[str, Any] = {
+        name: int(row[name]) for name in SUMMED if name in Figures.__dataclass_fields__
+    }
     return Figures(
         observed_s=float(row["observed_s"]),
         clusters=Clusters(

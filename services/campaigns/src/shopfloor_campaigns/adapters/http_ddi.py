@@ -72,7 +72,7 @@ class _Desk:
             headers = {"WWW-Authenticate": "TargetToken"}
             raise ProblemError(401, "wrong-token", "no valid token for it", headers=headers)
         self.service.sightings.note(device, now)
-        return row  # type: ignore[return-value]
+        return row
 
     def links(self, request: Request, device: str) -> Links:
         base = str(request.base_url).rstrip("/")
@@ -85,7 +85,7 @@ class _Desk:
         return await asyncio.wrap_future(future)
 
 
-def ddi_router(  # noqa: C901 — one route per document of the protocol
+def ddi_router(  # noqa: C901, PLR0915 — one route per document of the protocol
     reader: Engine,
     writer: Writer,
     service: Service,
@@ -166,7 +166,7 @@ def ddi_router(  # noqa: C901 — one route per document of the protocol
         if row.id != action or row.state != "canceling":
             raise UnknownError(f"device {device!r} has nothing to give up as {action}")
         return _json(
-            ddi.CancelAction(id=str(action), cancel_action=ddi.CancelTarget(stopId=str(action)))
+            ddi.CancelAction(id=str(action), cancel_action=ddi.CancelTarget(stop_id=str(action)))
         )
 
     @router.post(PREFIX + "/cancelAction/{action}/feedback", openapi_extra=_takes(ddi.Feedback))
