@@ -4,7 +4,7 @@ SHELL := bash
 .PHONY: $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*/\1/p' Makefile)
 
 PY := .venv/bin
-SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src cloud/stack/src dashboards/src services/registry/src services/ctl/src
+SOURCES := $(wildcard services/*/src cloud/*/src) edge/src models/src dashboards/src
 
 help: ## show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -25,8 +25,7 @@ lint: setup ## formatting, types, import rules, unused code and dependencies, ge
 	$(PY)/ruff check .
 	$(PY)/mypy $(SOURCES)
 	$(PY)/lint-imports --no-cache
-	@for d in services/contracts services/kit services/ingest edge models cloud/demo cloud/stack dashboards; do \
-	@for d in services/contracts services/kit services/ingest services/registry services/ctl edge models cloud/demo dashboards; do \
+	@for d in $(patsubst %/src,%,$(SOURCES)); do \
 	  echo "deptry $$d" && (cd $$d && "$(CURDIR)/$(PY)/deptry" src) || exit 1; done
 	$(PY)/vulture
 	$(PY)/python -m shopfloor_contracts.documents docs/contracts --check
@@ -135,6 +134,9 @@ sim-spc: setup ## simulated run lengths of the control charts beside computed on
 
 soak: setup ## eight cameras with faults into the vision process: var/bench/soak.json (MINUTES=10)
 	@$(PY)/python tests/perf/soak.py --minutes $(or $(MINUTES),10)
+
+sim-fleet: setup ## a simulated fleet rolled out in waves, one of them bad: var/bench/fleet.json (DEVICES=5000)
+	@$(PY)/python tests/perf/sim_fleet.py --devices $(or $(DEVICES),5000)
 
 clean: ## remove what was made here, not the caches outside
 	@rm -rf var .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

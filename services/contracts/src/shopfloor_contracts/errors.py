@@ -3,9 +3,10 @@
 ContractError
 ├── SiteFileError        an operator mends the site file
 ├── ZooError             an operator mends the model zoo file
+├── SelectorError        an operator mends the label query
 ├── ArchiveError         the input is rejected: no bundle, or a damaged one
-├── EventRejectedError   the receiver parks the message
-└── DeltaError           the receiver takes the whole file instead
+├── DeltaError           the receiver takes the whole file instead
+└── EventRejectedError   the receiver parks the message
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ class ZooError(ContractError):
 
 class ArchiveError(ContractError):
     """A file is not the bundle archive that it should be."""
+
+
+class SelectorError(ContractError):
+    """A label query that is not of the language."""
 
 
 class EventRejectedError(ContractError):
