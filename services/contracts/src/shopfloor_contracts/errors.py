@@ -3,6 +3,7 @@
 ContractError
 ├── SiteFileError        an operator mends the site file
 ├── ZooError             an operator mends the model zoo file
+├── SelectorError        an operator mends the label query
 └── EventRejectedError   the receiver parks the message
 """
 
@@ -23,6 +24,10 @@ class SiteFileError(ContractError):
 
 class ZooError(ContractError):
     """A model zoo file is malformed."""
+
+
+class SelectorError(ContractError):
+    """A label query that is not of the language."""
 
 
 class EventRejectedError(ContractError):
