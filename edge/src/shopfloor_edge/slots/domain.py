@@ -243,6 +243,21 @@ def roll_back(slots: Slots, kind: UpdateKind) -> Slots:
     return replace(_with(slots, kind, back), quarantine=quarantine)
 
 
+def restore(slots: Slots, kind: UpdateKind, digest: str) -> Slots:
+    """Return to the release before the good one, as a campaign asks that undoes itself.
+
+    Raises:
+        SlotsError: it is not the one with ``digest``, it failed here, or something is being tried.
+    """
+    pair = slots.pair(kind)
+    spare = pair.spare
+    if slots.attempt is not None or spare is None or spare.digest != digest:
+        raise SlotsError(f"{digest[:12]} is not in the other slot")
+    if digest in slots.quarantine:
+        raise SlotsError(f"{digest[:12]} is quarantined: it failed on this device")
+    return _with(slots, kind, replace(pair, good="b" if pair.good == "a" else "a"))
+
+
 def _attempt(slots: Slots) -> Attempt:
     if slots.attempt is None:
         raise SlotsError("nothing is being tried")
