@@ -13,7 +13,6 @@ from shopfloor_edge.slots.archive import read_unpacked, unpack
 from shopfloor_edge.slots.durable import sync_file, sync_folder
 
 
-
 class Store:
     """A name appears here only when what it names is whole and durable.
 

@@ -223,9 +223,9 @@ class UpdatesSpec(Operator):
     """The campaigns say when to come again; within these bounds they are believed."""
     bytes_per_s: Annotated[int, Field(ge=1000, le=10**10)] | None = None
     """Of a download, so that alerts still find their way out."""
-    window: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")] | None = (
-        None
-    )
+    window: (
+        Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")] | None
+    ) = None
     """Downloads begin and go on only then, in the site's time zone: ``22:00-06:00``."""
     reserve_bytes: Annotated[int, Field(ge=0, le=10**12)] = 200_000_000
     """Of the disk; an update that would leave less free is refused before it begins."""
@@ -243,8 +243,10 @@ class UpdatesSpec(Operator):
             if url is not None and not _is_safe(url):
                 raise ValueError(f"{name} is {url!r}, expected https:// (http:// on this machine)")
         if self.campaigns_url is not None and None in (self.registry_url, self.root_file):
-            raise ValueError("campaigns_url wants registry_url and root_file: nothing is installed "
-                             "that the registry has not signed")
+            raise ValueError(
+                "campaigns_url wants registry_url and root_file: nothing is installed "
+                "that the registry has not signed"
+            )
         return self
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -66,8 +67,10 @@ class Job:
     """Row of vision's figures that was reported last."""
     crashes: int = 0
     """Reported already."""
-    begun_at: float = 0.0
-    """Seconds since the epoch, when the trying began."""
+    base: str = ""
+    """Digest of what it replaces; empty for what was provisioned."""
+    began_at: datetime | None = None
+    """When the trying began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Closed:
     action: str
     success: bool
     details: tuple[str, ...]
+    rejected: bool = False
+    """Trying again would give the same."""
 
 
 @dataclass(frozen=True, slots=True)

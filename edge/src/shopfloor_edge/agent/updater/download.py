@@ -159,6 +159,7 @@ class Download:
                     raise
                 log.info("download interrupted", extra={"reason": str(e), "bytes": here})
                 self._sleep(PAUSE_S * 2 ** max(0, fruitless - 1))
+
     def _pull(self, signed: Signed, part: Path, on_progress: OnProgress) -> None:
         """Read until the file is as long as signed."""
         length = signed.file.length
