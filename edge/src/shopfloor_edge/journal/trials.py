@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,13 +73,12 @@ class Trials:
         whole = Endured(sum(run.elapsed_s for run in runs), sum(run.frames for run in runs))
         return (runs[0] if runs else Endured()), whole
 
-    def reports(self, digest: str, *, after: int) -> tuple[int, list[Evidence]]:
-        """Return what was noted after row ``after``, and the last row's number."""
-        rows: Sequence[tuple[int, str]] = self._connection.execute(
+    def reports(self, digest: str, *, after: int) -> list[tuple[int, Evidence]]:
+        """Return what was noted after row ``after``, each with its row's number."""
+        rows = self._connection.execute(
             "SELECT id, report FROM trials WHERE digest = ? AND id > ? ORDER BY id", (digest, after)
-        ).fetchall()
-        last = rows[-1][0] if rows else after
-        return last, [Evidence.model_validate_json(text) for _, text in rows]
+        )
+        return [(number, Evidence.model_validate_json(text)) for number, text in rows]
 
     def forget(self) -> None:
         """Remove everything: another attempt begins.

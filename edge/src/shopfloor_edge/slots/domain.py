@@ -216,10 +216,7 @@ def commit(slots: Slots) -> Slots:
         raise SlotsError(f"{attempt.release.name} is {attempt.step}, not on trial")
     release = attempt.release
     pair = slots.pair(release.kind)
-    if pair.good == "a":
-        pair = Pair(pair.a, release, "b")
-    else:
-        pair = Pair(release, pair.b, "a")
+    pair = Pair(pair.a, release, "b") if pair.good == "a" else Pair(release, pair.b, "a")
     crashes = max(0, attempt.loads - 1)
     ending = Ending(attempt.action, release.digest, committed=True, crashes=crashes)
     return replace(_with(slots, release.kind, pair), attempt=None, last=ending)

@@ -81,8 +81,11 @@ class Store:
         return manifest
 
     def keep_only(self, digests: Collection[str]) -> int:
-        """Remove every other archive; return the bytes that this freed."""
+        """Remove every other archive, and what is partial; return the bytes that this freed."""
         freed = 0
+        for part in self.partial.glob("*"):
+            freed += part.stat().st_size
+            part.unlink(missing_ok=True)
         for path in self._folder.iterdir() if self._folder.is_dir() else ():
             if path.name.split(".")[0] in digests:
                 continue

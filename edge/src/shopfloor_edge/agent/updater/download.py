@@ -151,7 +151,6 @@ class Download:
             before = part.stat().st_size if part.exists() else 0
             try:
                 self._pull(signed, part, on_progress)
-                return
             except UpdateDelayedError as e:
                 here = part.stat().st_size if part.exists() else 0
                 fruitless = 0 if here > before else fruitless + 1
@@ -159,6 +158,8 @@ class Download:
                     raise
                 log.info("download interrupted", extra={"reason": str(e), "bytes": here})
                 self._sleep(PAUSE_S * 2 ** max(0, fruitless - 1))
+            else:
+                return
 
     def _pull(self, signed: Signed, part: Path, on_progress: OnProgress) -> None:
         """Read until the file is as long as signed."""

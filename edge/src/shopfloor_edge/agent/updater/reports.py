@@ -41,15 +41,16 @@ class Reports:
         """
         if job.release is None:
             return
-        last, found = self.trials.reports(job.release.digest, after=job.taken)
-        if not found or not (flush or now - found[0].began_at >= EVERY):
+        found = self.trials.reports(job.release.digest, after=job.taken)
+        if not found or not (flush or now - found[0][1].began_at >= EVERY):
             return
-        job = replace(job, taken=last)
         attempt = self.slots.read().attempt
         crashes = max(0, attempt.loads - 1 - job.crashes) if attempt else 0
-        for _, group in groupby(found, key=lambda one: one.phase):
-            report = add_up(list(group)).model_copy(update={"crashes": crashes})
-            job, letter = _numbered(replace(job, crashes=job.crashes + crashes), report)
+        for _, group in groupby(found, key=lambda one: one[1].phase):
+            rows = list(group)
+            report = add_up([one for _, one in rows]).model_copy(update={"crashes": crashes})
+            job = replace(job, taken=rows[-1][0], crashes=job.crashes + crashes)
+            job, letter = _numbered(job, report)
             crashes = 0
             yield job, letter
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from shopfloor_contracts.evidence import Evidence
 from shopfloor_edge.agent.updater.evidence import disagreement
 from shopfloor_edge.journal.trials import Trials
 from shopfloor_edge.slots.domain import (
@@ -77,7 +76,7 @@ class Trying:
         _, whole = self.trials.endured(digest, Step.SHADOW)
         if whole.elapsed_s < attempt.shadow_s or whole.frames < SHADOW_FRAMES_MIN:
             return slots
-        reports: list[Evidence] = self.trials.reports(digest, after=0)[1]
+        reports = [report for _, report in self.trials.reports(digest, after=0)]
         reason = disagreement(reports, self.agreement_min)
         if reason:
             return self._end(f"shadow: {reason}", quarantine=True)

@@ -297,7 +297,8 @@ class Updater:
         if before is not None:
             job = self._report(job, flush=moved)
         if after is None:
-            self._conclude(job)
+            if not self._conclude(job):
+                raise UpdateRefusedError("given up on the device")
         elif moved:
             note = letters.progress(job.plan.action, now, Execution.PROCEEDING, after.step, step=3)
             self._desk.say(note)
