@@ -131,7 +131,10 @@ class AttemptWatch:
         attempt = self._attempt
         if attempt is not None and attempt.step is not Step.STAGED:
             digest = attempt.release.digest
-            self._releases.file.change(lambda slots: unload(slots, digest))
+            try:
+                self._releases.file.change(lambda slots: unload(slots, digest))
+            except JournalError as e:
+                log.warning("stop not noted, it counts as a failed load", extra={"reason": str(e)})
 
     def write(self) -> None:
         """Put the tally into the journal."""
@@ -206,6 +209,8 @@ class AttemptWatch:
             found = beside.watch.look(frame, self._shadow.chosen.for_camera())
         except Exception:
             # A runtime's own classes; the active model's figures must not suffer from the new one.
+            if self._failures == 0:
+                log.exception("shadow could not look at a frame")
             self._fail()
             return
         self._spent_s += (time.perf_counter() - begun_s) * self._running.site.model.threads
@@ -222,8 +227,6 @@ class AttemptWatch:
 
     def _fail(self) -> None:
         self._failures += 1
-        if self._failures == 1:
-            log.exception("shadow could not look at a frame")
         if self._failures >= FAILURES_MAX and self._attempt is not None:
             reason = f"shadow: {self._failures} frames in a row could not be looked at"
             self._releases.give_up(self._attempt.release.digest, reason)

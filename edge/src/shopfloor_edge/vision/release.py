@@ -10,7 +10,7 @@ from shopfloor_contracts.bundles import Manifest
 from shopfloor_contracts.errors import ContractError
 from shopfloor_contracts.site import ModelSpec, SiteFile
 from shopfloor_contracts.targets import UpdateKind
-from shopfloor_edge.errors import BundleError, JournalError
+from shopfloor_edge.errors import BundleError
 from shopfloor_edge.inference.choose import Chosen, choose
 from shopfloor_edge.inference.zoo import find_manifest
 from shopfloor_edge.settings import load_site
@@ -135,18 +135,6 @@ class Releases:
                 # A good release whose file is gone: the zoo's bundle is better than no counting.
                 log.error("model of the slot cannot be used", extra={"reason": str(e)})  # noqa: TRY400 — the message says all
         return _loaded(find_manifest(site.model.bundle), site, None, None)
-
-
-def active_site(provisioned: SiteFile, state: Path) -> SiteFile:
-    """Return the good site file of the slots, or the one that was provisioned."""
-    file = SlotsFile(state)
-    try:
-        release = file.read().config.active
-        if release is not None:
-            return load_site(Store(file.folder).site_file(release.digest))
-    except (JournalError, ContractError) as e:
-        log.error("site file of the slot cannot be read", extra={"reason": str(e)})  # noqa: TRY400 — the message says all
-    return provisioned
 
 
 def wanted(site: SiteFile, manifest: Manifest) -> tuple[str, ...]:

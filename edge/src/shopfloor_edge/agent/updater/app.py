@@ -90,7 +90,7 @@ def build_updater(site: SiteFile, state: Path, stopping: Callable[[], bool]) -> 
         repository=WebRepository(
             http, spec.registry_url or "", slots.folder, read_root(spec.root_file)
         ),
-        installer=Installer(store, device, patch=find_patch()),
+        installer=Installer(store, device),
         store=store,
         slots=slots,
         trying=Trying(slots, trials, spec.shadow_agreement_min),
