@@ -49,8 +49,8 @@ def add_update_commands(
     )
     update.add_argument("--target", metavar="PATH", help="TUF path, where several updates fit")
     update.add_argument("--kind", choices=["model", "config"], default="model", help="of rollback")
-    update.add_argument("--shadow-s", type=_seconds, default=0.0, help="beside the active one")
-    update.add_argument("--trial-s", type=_seconds, default=600.0, help="until it is good")
+    update.add_argument("--shadow-s", type=_endured, default=0.0, help="beside the active one")
+    update.add_argument("--trial-s", type=_endured, default=600.0, help="until it is good")
     update.add_argument("--site", type=Path, metavar="FILE", help="site file")
     update.add_argument(
         "--state", type=Path, default=state, metavar="DIR", help=f"state folder (default {state})"
@@ -68,7 +68,7 @@ def add_update_commands(
         command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def _seconds(text: str) -> float:
+def _endured(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 2_592_000:
         raise argparse.ArgumentTypeError(f"{text} s, expected 0 to 2592000 (30 days)")

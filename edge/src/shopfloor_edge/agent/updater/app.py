@@ -42,8 +42,8 @@ class UpdaterThread:
         self._thread = threading.Thread(target=self._run, name="updater", daemon=True)
 
     def start(self) -> None:
-        """Begin, where the site file names campaigns."""
-        if self._site.updates.campaigns_url is not None:
+        """Begin, where the site file sets a root of trust."""
+        if self._site.updates.root_file is not None:
             self._thread.start()
 
     def stop(self, patience_s: float = 5.0) -> None:
@@ -85,8 +85,9 @@ def build_updater(site: SiteFile, state: Path, stopping: Callable[[], bool]) -> 
     device = describe_device(site)
     clock = LastKnownTime(slots.folder / "clock", lambda: datetime.now(UTC))
     controller = f"{site.site}.{site.device}"
+    url = spec.campaigns_url
     parts = Parts(
-        campaigns=Campaigns(http, spec.campaigns_url or "", controller, spec.token_file),
+        campaigns=Campaigns(http, url, controller, spec.token_file) if url else None,
         repository=WebRepository(
             http, spec.registry_url or "", slots.folder, read_root(spec.root_file)
         ),

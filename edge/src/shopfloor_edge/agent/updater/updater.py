@@ -55,7 +55,8 @@ class Limit:
 class Parts:
     """What the updater is made of."""
 
-    campaigns: Campaigns
+    campaigns: Campaigns | None
+    """None where updates come on a stick only."""
     repository: Repository
     installer: Installer
     store: Store
@@ -92,25 +93,28 @@ class Updater:
             self._post()
         except StoppedError:
             return 0.0
+        if self._parts.slots.read().attempt is not None:
+            return BUSY_S
         wait_s = max(0.0, self._due_s - time.monotonic())
         return min(wait_s, BUSY_S) if self._desk.papers.job or self._desk.papers.letters else wait_s
 
     def _poll(self) -> None:
         """Ask the campaigns, and take in what they say; an answer that is none changes nothing."""
-        limit = self._parts.limit
+        limit, campaigns = self._parts.limit, self._parts.campaigns
         self._due_s = time.monotonic() + limit.poll_max_s / 10
+        if campaigns is None:
+            return
         try:
-            errand = self._parts.campaigns.poll()
+            errand = campaigns.poll()
             # Devices that were switched on together do not come together for ever.
             sleep_s = errand.sleep_s * random.uniform(0.9, 1.1)
             self._due_s = time.monotonic() + min(max(sleep_s, limit.poll_min_s), limit.poll_max_s)
-            self._take_in(errand)
+            self._take_in(campaigns, errand)
             self._tell("")
         except (UpdateDelayedError, UpdateRefusedError) as e:
             self._tell(str(e))
 
-    def _take_in(self, errand: Errand) -> None:
-        campaigns = self._parts.campaigns
+    def _take_in(self, campaigns: Campaigns, errand: Errand) -> None:
         if errand.wants_attributes and not self._described:
             campaigns.describe(self._parts.attributes)
             self._described = True
@@ -118,9 +122,9 @@ class Updater:
         if errand.cancel is not None:
             self._cancel(errand.cancel, campaigns.cancelled(errand.cancel))
         elif errand.deployment is not None:
-            self._offer(errand.deployment)
+            self._offer(campaigns, errand.deployment)
 
-    def _offer(self, action: str) -> None:
+    def _offer(self, campaigns: Campaigns, action: str) -> None:
         """Take on an action, or say again how it ended."""
         papers = self._desk.papers
         closed = papers.ending(action)
@@ -129,7 +133,7 @@ class Updater:
                 self._desk.say(letters.ending(closed, self._now()))
             return
         try:
-            plan = plan_of(self._parts.campaigns.deployment(action))
+            plan = plan_of(campaigns.deployment(action))
         except UpdateRefusedError as e:
             if papers.job is None or papers.job.plan.action != action:
                 self._give_up("another action was asked for")
@@ -183,6 +187,8 @@ class Updater:
         """Take the job one stage on."""
         job = self._desk.papers.job
         if job is None:
+            # A person's own attempt, out of a folder, has nobody to be reported to.
+            self._parts.trying.look(waited_s=0.0)
             return
         deadline = job.plan.deadline_at
         try:
@@ -277,6 +283,9 @@ class Updater:
         found = self._parts.slots.read()
         mine = found.attempt is not None and found.attempt.action == plan.action
         over = found.last is not None and found.last.action == plan.action
+        if found.attempt is not None and not mine:
+            # A person's own update comes first; the deadline bounds the wait.
+            return
         if not mine and not over:
             try:
                 self._parts.slots.change(lambda slots: stage(slots, attempt))
@@ -332,11 +341,12 @@ class Updater:
         """Send letters in order; the first that cannot be sent now stops the others."""
         for _ in range(POSTS_AT_ONCE):
             papers: Papers = self._desk.papers
-            if not papers.letters:
+            campaigns = self._parts.campaigns
+            if campaigns is None or not papers.letters:
                 return
             letter = papers.letters[0]
             try:
-                self._parts.campaigns.deliver(letter)
+                campaigns.deliver(letter)
             except UpdateRefusedError as e:
                 log.info("report is not wanted", extra={"action": letter.action, "reason": str(e)})
             except UpdateDelayedError as e:
