@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
         eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries bench-series \
-        models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink clean
+        models train-person-nano dashboards check-dashboards faults-camera faults-ota soak bench-uplink clean
 
 PY := .venv/bin
 SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src dashboards/src
@@ -99,6 +99,9 @@ bench-queries: setup ## what dashboards ask over 2 and 20 million events: var/be
 
 faults-camera: setup ## how soon a camera is seen again after each fault, and what leaks: var/bench/faults-camera.json
 	@$(PY)/python tests/perf/faults_camera.py
+
+faults-ota: setup ## updates killed at each step, broken, worse or forged: var/bench/faults-ota.json (STRIDE=1, hours)
+	@$(PY)/python tests/perf/faults_ota.py --stride $(or $(STRIDE),1)
 
 bench-uplink: setup ## bytes per camera-day with every KPI, beside the video: var/bench/uplink.json (wants the mirror)
 	@$(PY)/python tests/perf/bench_uplink.py

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from tuf.api.exceptions import LengthOrHashMismatchError
 
-from shopfloor_contracts.errors import SiteFileError
+from shopfloor_contracts.errors import ContractError, SiteFileError
 from shopfloor_contracts.evidence import SelfTest
 from shopfloor_contracts.site import SiteFile, parse_site
 from shopfloor_contracts.targets import UpdateKind, delta_path
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 TRUST_ATTEMPTS = 4
 MAX_SITE_BYTES = 1_000_000
 Patch = Callable[[Path, Path, Path], None]
-"""base, delta, result: writes the result; raises ValueError or OSError."""
+"""base, delta, result: writes the result; raises ContractError or OSError."""
 
 
 class Repository(Protocol):
@@ -177,7 +177,7 @@ class Installer:
             part.unlink()
         except DiskFullError:
             raise
-        except (UpdateRefusedError, UpdateDelayedError, ValueError, OSError) as e:
+        except (UpdateRefusedError, UpdateDelayedError, ContractError, OSError) as e:
             return None, f"delta failed: {str(e)[:150]}"
         except LengthOrHashMismatchError:
             return None, "delta failed: it makes something else than what is signed"
