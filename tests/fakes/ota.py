@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 
 import cv2
 import numpy as np
-import onnx
 from onnx import TensorProto, helper
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import (

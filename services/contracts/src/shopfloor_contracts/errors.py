@@ -3,8 +3,13 @@
 ContractError
 ├── SiteFileError        an operator mends the site file
 ├── ZooError             an operator mends the model zoo file
+<<<<<<< HEAD
 ├── SelectorError        an operator mends the label query
 └── EventRejectedError   the receiver parks the message
+=======
+├── EventRejectedError   the receiver parks the message
+└── DeltaError           the receiver takes the whole file instead
+>>>>>>> w-o1
 """
 
 from __future__ import annotations
@@ -39,3 +44,7 @@ class EventRejectedError(ContractError):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason, self.detail = reason, detail
+
+
+class DeltaError(ContractError, ValueError):
+    """A delta is damaged, hostile or for another base; nothing of its result is left."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from shopfloor_contracts.ddi import ConfigData
+from shopfloor_contracts.deltas import apply_delta
 from shopfloor_contracts.site import SiteFile
 from shopfloor_edge.agent.updater.campaigns import Campaigns
 from shopfloor_edge.agent.updater.clock import LastKnownTime
@@ -91,7 +92,7 @@ def build_updater(site: SiteFile, state: Path, stopping: Callable[[], bool]) -> 
         repository=WebRepository(
             http, spec.registry_url or "", slots.folder, read_root(spec.root_file)
         ),
-        installer=Installer(store, device),
+        installer=Installer(store, device, patch=apply_delta),
         store=store,
         slots=slots,
         trying=Trying(slots, trials, spec.shadow_agreement_min),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from packaging.version import InvalidVersion, Version
 
+from shopfloor_contracts.deltas import apply_delta
 from shopfloor_contracts.site import SiteFile
 from shopfloor_contracts.targets import UpdateKind
 from shopfloor_edge.agent.updater.app import describe_device
@@ -103,7 +104,7 @@ def _install(site: SiteFile, file: SlotsFile, arguments: argparse.Namespace) -> 
     paths = [arguments.target] if arguments.target else repository.paths()
     signed = _best(listing, paths, device.capabilities)
     limits = Limits(None, site.updates.reserve_bytes)
-    installer = Installer(store, device)
+    installer = Installer(store, device, patch=apply_delta)
     fetched = installer.fetch(repository, (listing, signed), file.read(), limits, lambda *_: None)
     if fetched.test is not None and not fetched.test.passed:
         raise UpdateRefusedError(f"{signed.path}: self-test: {fetched.test.detail}")
