@@ -206,7 +206,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.cloud.deployment = None
         return self._answer(200, b"")
 
-    do_PUT = do_POST
+    def do_PUT(self):
+        return self.do_POST()
 
     def _ddi(self, rest):
         cloud, links = self.cloud, {}

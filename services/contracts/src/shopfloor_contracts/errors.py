@@ -3,13 +3,9 @@
 ContractError
 ├── SiteFileError        an operator mends the site file
 ├── ZooError             an operator mends the model zoo file
-<<<<<<< HEAD
 ├── SelectorError        an operator mends the label query
-└── EventRejectedError   the receiver parks the message
-=======
 ├── EventRejectedError   the receiver parks the message
 └── DeltaError           the receiver takes the whole file instead
->>>>>>> w-o1
 """
 
 from __future__ import annotations
