@@ -27,7 +27,14 @@ class Victim:
         (folder / "partial").mkdir()
 
     def fetch(self, path=PATH):
-        web = WebRepository(Http(), self.cloud.url, self.folder, self.repository.root)
+        http = Http()
+        try:
+            return self._fetched(http, path)
+        finally:
+            http.close()
+
+    def _fetched(self, http, path):
+        web = WebRepository(http, self.cloud.url, self.folder, self.repository.root)
         signed = web.refresh(self.now).find(path)
         if signed is None:
             raise UpdateError(f"{path}: not signed")

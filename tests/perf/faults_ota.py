@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -212,6 +213,22 @@ def kill_runs(bundles: list[str], stride: int, camera: str) -> Iterator[Run]:
                 yield run_once(bundle, victim, step, camera)
 
 
+def report(runs: list[Run], refused: dict[str, str], stride: int) -> dict[str, object]:
+    """Return what is written; after each run, since all of them take hours."""
+    return {
+        "runs": len(runs),
+        "wrong_end_states": sum(not run.right for run in runs),
+        "killed": sum(run.killed for run in runs),
+        "stride": stride,
+        "attacks": len(refused),
+        "refused_attacks": sum(bool(reason) for reason in refused.values()),
+        "refusals": refused,
+        "bundles": dict(Counter(run.bundle for run in runs)),
+        "wrong": [asdict(run) for run in runs if not run.right],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
 def main() -> int:
     """Run everything, print a table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -219,36 +236,26 @@ def main() -> int:
     parser.add_argument("--bundle", choices=BUNDLES, action="append", help="only these")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "var/bench/faults-ota.json")
     arguments = parser.parse_args()
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    refused = {name: mount(name) for name in ATTACKS}
+    for name, reason in refused.items():
+        print(f"{name:28} {'refused: ' + reason if reason else 'ACCEPTED'}")
     runs: list[Run] = []
     with ota.light_camera() as camera:
         for run in kill_runs(arguments.bundle or list(BUNDLES), arguments.stride, camera):
             runs.append(run)
+            told = report(runs, refused, arguments.stride)
+            arguments.out.write_text(json.dumps(told, indent=2) + "\n")
             word = "right" if run.right else "WRONG"
             print(
                 f"{run.bundle:10} {run.victim:7} step {run.step:3}  {word}  {run.end}"
                 f"  {run.seconds:5.1f} s",
                 flush=True,
             )
-    refused = {name: mount(name) for name in ATTACKS}
-    for name, reason in refused.items():
-        print(f"{name:28} {'refused: ' + reason if reason else 'ACCEPTED'}")
     wrong = sum(not run.right for run in runs)
-    told = {
-        "runs": len(runs),
-        "wrong_end_states": wrong,
-        "killed": sum(run.killed for run in runs),
-        "stride": arguments.stride,
-        "attacks": len(ATTACKS),
-        "refused_attacks": sum(bool(reason) for reason in refused.values()),
-        "refusals": refused,
-        "bundles": sorted({run.bundle for run in runs}),
-        "wrong": [asdict(run) for run in runs if not run.right],
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-    }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(told, indent=2) + "\n")
-    print(f"{len(runs)} runs, {wrong} wrong; {told['refused_attacks']} of {len(ATTACKS)} refused")
-    return 1 if wrong or not all(refused.values()) else 0
+    accepted = sum(not reason for reason in refused.values())
+    print(f"{len(runs)} runs, {wrong} wrong; {accepted} of {len(refused)} attacks accepted")
+    return 1 if wrong or accepted else 0
 
 
 if __name__ == "__main__":

@@ -49,6 +49,10 @@ class Http:
         except OSError as e:
             raise OperatorError(f"updates: {ca_file}: {e.strerror or e}") from e
 
+    def close(self) -> None:
+        """Close the connections that are kept; more can be opened."""
+        self._pool.clear()
+
     def ask(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
     ) -> Answer:
