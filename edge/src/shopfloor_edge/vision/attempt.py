@@ -32,7 +32,8 @@ WRITE_S = (1.0, 30.0)
 STINT_S = 20.0
 WARM_S = 2.0
 """Of camera time: what a new tracker counts before it knows who was there is not compared."""
-FAILURES_MAX = 20
+FAILURES_MIN, FAILURES_RATIO_MAX = 10, 0.02
+"""So many frames that could not be looked at, and such a share: more is the model's fault."""
 GAP_MAX_S = 1.0
 
 
@@ -88,7 +89,8 @@ class AttemptWatch:
         self._seen: dict[str, Totals] = {}
         self._shadow: Loaded | None = None
         self._beside: dict[str, Beside] = {}
-        self._spent_s, self._stint_until_s, self._failures = 0.0, 0.0, 0
+        self._spent_s, self._stint_until_s = 0.0, 0.0
+        self._frames = self._failures = 0
         self._looked_s = 0.0
         self._load_shadow(running.slots)
 
@@ -98,12 +100,19 @@ class AttemptWatch:
         if attempt is None or attempt.step is Step.STAGED:
             return
         watch, tally = station.watch, self._tally
+        self._frames += 1
         self._add(watch.totals, station.name, tally.new if self._shadow is None else tally.old)
         if self._shadow is None:
             tally.frames += 1
             self._observe(station.name, frame.at_s)
         elif self._may_spend():
             self._compare(station, frame, look)
+
+    def failed(self) -> None:
+        """Take a frame that vision could not look at: on trial it is held against the release."""
+        attempt = self._attempt
+        if attempt is not None and attempt.step is Step.TRIAL:
+            self._fail("trial")
 
     def tick(self) -> bool:
         """Write what was seen; return whether the session has to end for another release."""
@@ -164,6 +173,7 @@ class AttemptWatch:
             return
         self.write()
         self._attempt, self._shadow, self._beside = slots.attempt, None, {}
+        self._frames = self._failures = 0
         if slots.shadow is not None:
             self._load_shadow(self._releases.count_load())
 
@@ -211,10 +221,9 @@ class AttemptWatch:
             # A runtime's own classes; the active model's figures must not suffer from the new one.
             if self._failures == 0:
                 log.exception("shadow could not look at a frame")
-            self._fail()
+            self._fail("shadow")
             return
         self._spent_s += (time.perf_counter() - begun_s) * self._running.site.model.threads
-        self._failures = 0
         self._add(beside.watch.totals, f"new {station.name}", self._tally.new)
         if frame.at_s - beside.from_s < WARM_S:
             return
@@ -225,10 +234,12 @@ class AttemptWatch:
         for place, more in enumerate((1, old, new, int(old != new))):
             beside.presence[place] += more
 
-    def _fail(self) -> None:
+    def _fail(self, where: str) -> None:
         self._failures += 1
-        if self._failures >= FAILURES_MAX and self._attempt is not None:
-            reason = f"shadow: {self._failures} frames in a row could not be looked at"
+        looked = self._frames + (self._failures if where == "trial" else 0)
+        too_often = self._failures > FAILURES_RATIO_MAX * looked
+        if self._failures >= FAILURES_MIN and too_often and self._attempt is not None:
+            reason = f"{where}: {self._failures} of {looked} frames could not be looked at"
             self._releases.give_up(self._attempt.release.digest, reason)
             self._attempt, self._shadow = None, None
 

@@ -135,6 +135,8 @@ class InferenceLoop:
         look = self._look(station, frame)
         if self._attempt is not None and look.fate is Fate.INFERRED:
             self._attempt.saw(station, frame, look)
+        if self._attempt is not None and look.fate is Fate.FAILED:
+            self._attempt.failed()
         if look.fate is not Fate.GATED:
             self._scheduler.served(turn)
         if look.aggregates:
