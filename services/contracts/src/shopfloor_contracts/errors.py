@@ -33,7 +33,11 @@ class ArchiveError(ContractError):
 
 
 class SelectorError(ContractError):
-    """A label query that is not of the language."""
+    """A query for devices that cannot be read; the message says where."""
+
+    def __init__(self, text: str, at: int, complaint: str) -> None:
+        super().__init__(f"query {text!r}, character {at + 1}: {complaint}")
+        self.text, self.at = text, at
 
 
 class EventRejectedError(ContractError):

@@ -1,43 +1,57 @@
-"""Which devices are meant: ``region=emea,format in (hyper,super),!lab``. All terms must hold.
+"""Which devices are meant, by label, in the language of Kubernetes' label selectors.
 
-The language is that of Kubernetes' label selectors: ``key``, ``!key``, ``key=value``,
-``key==value``, ``key!=value``, ``key in (a,b)``, ``key notin (a,b)``. A device without the key
-satisfies ``!=`` and ``notin``. An empty text means every device.
-Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
+``region=emea,format in (hyper,super),!lab``: all terms must hold. ``key=value`` (``==`` is the
+same), ``key!=value``, ``key in (a,b)``, ``key notin (a,b)``, ``key`` (there is such a label) and
+``!key`` (there is none). ``!=`` and ``notin`` hold for a device without the label. An empty query
+matches every device. Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
 """
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from shopfloor_contracts.errors import SelectorError
 
 MAX_LENGTH, MAX_TERMS = 1000, 50
 LABEL_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$"
 """A label's key or value: 1–63 of ``A-Z a-z 0-9 . _ / -``, letters or digits at both ends."""
+_WORD = re.compile(LABEL_PATTERN.strip("^$"))
+_TOKEN = re.compile(r"\s*(?P<token>==|!=|[=!(),]|[A-Za-z0-9._/-]+|\S)")
 
-_WORD = r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?"
-_SET = re.compile(rf"({_WORD})\s+(in|notin)\s*\(([^()]*)\)")
-_EQUAL = re.compile(rf"({_WORD})\s*(==|=|!=)\s*({_WORD})")
-_EXISTS = re.compile(rf"(!?)\s*({_WORD})")
-_WHOLE_WORD = re.compile(_WORD)
+
+class Operator(StrEnum):
+    """How a term asks."""
+
+    IN = "in"
+    NOT_IN = "notin"
+    EXISTS = "exists"
+    ABSENT = "absent"
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition. ``values`` empty asks for the key alone; ``negated`` turns it round."""
+    """One condition on one label."""
 
     key: str
+    operator: Operator
     values: frozenset[str] = frozenset()
-    negated: bool = False
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Return whether a device with ``labels`` satisfies it."""
-        found = labels.get(self.key)
-        holds = found is not None if not self.values else found in self.values
-        return holds is not self.negated
+        """Say whether ``labels`` meet this condition."""
+        value = labels.get(self.key)
+        match self.operator:
+            case Operator.IN:
+                return value in self.values
+            case Operator.NOT_IN:
+                return value not in self.values
+            case Operator.EXISTS:
+                return value is not None
+            case Operator.ABSENT:
+                return value is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,50 +62,98 @@ class Selector:
     terms: tuple[Term, ...]
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Return whether a device with ``labels`` is meant."""
+        """Say whether every term holds."""
         return all(term.matches(labels) for term in self.terms)
+
+    def warnings(self, known: Iterable[str], *, matched: int) -> list[str]:
+        """Say which labels no device has, and when nothing matches."""
+        names = sorted(set(known))
+        said = []
+        for key in sorted({term.key for term in self.terms} - set(names)):
+            near = difflib.get_close_matches(key, names, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}"
+            said.append(f"no device has a label {key!r}{hint}")
+        if matched == 0:
+            said.append("the query matches no device")
+        return said
 
 
 def parse_selector(text: str) -> Selector:
-    """Read a selector.
+    """Read a query.
 
     Raises:
-        SelectorError: not of the language; the message shows the first term that is not.
+        SelectorError: it cannot be read; says what was found and what was expected, and where.
     """
     if len(text) > MAX_LENGTH:
-        raise SelectorError(f"selector has {len(text)} characters, expected at most {MAX_LENGTH}")
-    terms = tuple(_term(part) for part in _split(text)) if text.strip() else ()
+        raise SelectorError(f"{text[:20]}…", MAX_LENGTH, f"longer than {MAX_LENGTH} characters")
+    terms = tuple(_Parser(text).terms())
     if len(terms) > MAX_TERMS:
-        raise SelectorError(f"selector has {len(terms)} terms, expected at most {MAX_TERMS}")
+        raise SelectorError(f"{text[:20]}…", 0, f"found {len(terms)} terms, at most {MAX_TERMS}")
     return Selector(text.strip(), terms)
 
 
-def _split(text: str) -> list[str]:
-    """Cut at commas outside of parentheses."""
-    parts, depth, begin = [], 0, 0
-    for place, letter in enumerate(text):
-        depth += {"(": 1, ")": -1}.get(letter, 0)
-        if depth not in (0, 1):
-            raise SelectorError(f"selector {text!r} has unbalanced parentheses")
-        if letter == "," and depth == 0:
-            parts.append(text[begin:place])
-            begin = place + 1
-    if depth:
-        raise SelectorError(f"selector {text!r} has unbalanced parentheses")
-    return [*parts, text[begin:]]
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        # No token is longer than the text: nothing here backtracks.
+        self._tokens = [(m["token"], m.start("token")) for m in _TOKEN.finditer(text)]
+        self._next = 0
 
+    def terms(self) -> Iterable[Term]:
+        if not self._tokens:
+            return
+        yield self._term()
+        while self._peek() == ",":
+            self._take()
+            yield self._term()
+        if self._peek():
+            raise self._complain("expected ',' or the end")
 
-def _term(text: str) -> Term:
-    part = text.strip()
-    if found := _SET.fullmatch(part):
-        values = [value.strip() for value in found[3].split(",")]
-        if all(_WHOLE_WORD.fullmatch(value) for value in values):
-            return Term(found[1], frozenset(values), negated=found[2] == "notin")
-    elif found := _EQUAL.fullmatch(part):
-        return Term(found[1], frozenset({found[3]}), negated=found[2] == "!=")
-    elif found := _EXISTS.fullmatch(part):
-        return Term(found[2], negated=found[1] == "!")
-    raise SelectorError(
-        f"selector term {part!r} is none of: key, !key, key=value, key!=value, "
-        "key in (a,b), key notin (a,b)"
-    )
+    def _term(self) -> Term:
+        if self._peek() == "!":
+            self._take()
+            return Term(self._word("a label"), Operator.ABSENT)
+        key = self._word("a label")
+        match self._peek():
+            case "=" | "==":
+                self._take()
+                return Term(key, Operator.IN, frozenset([self._word("a value")]))
+            case "!=":
+                self._take()
+                return Term(key, Operator.NOT_IN, frozenset([self._word("a value")]))
+            case "in" | "notin" as operator:
+                self._take()
+                return Term(key, Operator(operator), self._values())
+        return Term(key, Operator.EXISTS)
+
+    def _values(self) -> frozenset[str]:
+        self._expect("(")
+        values = [self._word("a value")]
+        while self._peek() == ",":
+            self._take()
+            values.append(self._word("a value"))
+        self._expect(")")
+        return frozenset(values)
+
+    def _expect(self, token: str) -> None:
+        if self._peek() != token:
+            raise self._complain(f"expected {token!r}")
+        self._take()
+
+    def _word(self, what: str) -> str:
+        if not _WORD.fullmatch(self._peek()):
+            raise self._complain(f"expected {what}")
+        return self._take()
+
+    def _peek(self) -> str:
+        return self._tokens[self._next][0] if self._next < len(self._tokens) else ""
+
+    def _take(self) -> str:
+        self._next += 1
+        return self._tokens[self._next - 1][0]
+
+    def _complain(self, expected: str) -> SelectorError:
+        if self._next < len(self._tokens):
+            token, at = self._tokens[self._next]
+            return SelectorError(self._text, at, f"found {token!r}, {expected}")
+        return SelectorError(self._text, len(self._text), f"found the end, {expected}")

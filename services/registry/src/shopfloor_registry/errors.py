@@ -3,7 +3,6 @@
 RegistryError
 ├── SettingsError           an operator mends the settings or the file of gates
 ├── RejectedError           the request is rejected: what it says is wrong
-│   ├── SelectorError       … a query for devices
 │   └── SignatureError      … a signature that does not fit
 ├── NotFoundError           the request is rejected: no such thing
 ├── ConflictError           the request is rejected as things are now
@@ -27,14 +26,6 @@ class SettingsError(RegistryError):
 
 class RejectedError(RegistryError):
     """A request that is wrong in itself."""
-
-
-class SelectorError(RejectedError):
-    """A query for devices that cannot be read; the message says where."""
-
-    def __init__(self, text: str, at: int, complaint: str) -> None:
-        super().__init__(f"query {text!r}, character {at + 1}: {complaint}")
-        self.text, self.at = text, at
 
 
 class SignatureError(RejectedError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
+from shopfloor_contracts.errors import SelectorError
 from shopfloor_kit.limits import BodyLimit
 from shopfloor_kit.problems import install_problems, problem_response
 from shopfloor_kit.tokens import Gatekeeper
@@ -15,11 +16,11 @@ from shopfloor_registry.adapters.http_devices import Fleet, device_router
 from shopfloor_registry.adapters.http_models import Desk, NotModified, model_router
 from shopfloor_registry.adapters.http_trust import Vault, serve_repository, trust_router
 
-_PROBLEMS: list[tuple[type[errors.RegistryError], int, str]] = [
+_PROBLEMS: list[tuple[type[Exception], int, str]] = [
     (errors.VersionTakenError, 409, "version-taken"),
     (errors.GateError, 409, "gate"),
     (errors.ConflictError, 409, "conflict"),
-    (errors.SelectorError, 422, "query"),
+    (SelectorError, 422, "query"),
     (errors.SignatureError, 403, "signature"),
     (errors.RejectedError, 422, "rejected"),
     (errors.NotFoundError, 404, "not-found"),

@@ -10,13 +10,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from shopfloor_contracts.base import SLUG_PATTERN
+from shopfloor_contracts.selectors import MAX_LENGTH, parse_selector
 from shopfloor_kit.tokens import Caller, Gatekeeper, Role
 from shopfloor_registry.adapters import bodies as b
 from shopfloor_registry.adapters.devices import SqlDevices, known_labels, with_labels
 from shopfloor_registry.adapters.http_models import After, Limit
 from shopfloor_registry.adapters.versions import SqlVersions
 from shopfloor_registry.domain.devices import DeviceRecord, GroupRecord
-from shopfloor_registry.domain.selectors import MAX_QUERY, parse_selector
 from shopfloor_registry.errors import NotFoundError, RejectedError
 from shopfloor_registry.usecases.ports import Entry
 
@@ -24,7 +24,7 @@ Site = Annotated[str, Path(pattern=SLUG_PATTERN)]
 Device = Annotated[str, Path(pattern=SLUG_PATTERN)]
 Name = Annotated[str, Path(pattern=SLUG_PATTERN)]
 Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
-Query_ = Annotated[str, Query(max_length=MAX_QUERY, description="as region=emea,!lab")]
+Query_ = Annotated[str, Query(max_length=MAX_LENGTH, description="as region=emea,!lab")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shopfloor_registry.domain.selectors import parse_selector
-from shopfloor_registry.errors import SelectorError
+from shopfloor_contracts.errors import SelectorError
+from shopfloor_contracts.selectors import parse_selector
 
 LABELS = {"region": "emea", "format": "hyper", "site": "oslo"}
 
