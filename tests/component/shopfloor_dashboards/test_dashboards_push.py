@@ -54,7 +54,7 @@ def test_everything_is_created_and_a_second_push_changes_nothing(push, grafana):
     assert len(grafana.writes) == ALL
     assert {kind: len(found) for kind, found in grafana.stored.items()} == {
         "folders": 1,
-        "datasources": 2,
+        "datasources": 3,
         "dashboards": len(BOARDS),
         "contact-points": 2,
     }
