@@ -12,6 +12,7 @@ EdgeError
 │   ├── SourceLostError        worth another try
 │   └── SourceUnusableError    trying again does not help
 │       └── SourceRefusedError user or password refused
+├── OutputError                a way to or from the line cannot be opened now; try again
 └── JournalError               state.db cannot be written now; try again
 """
 
@@ -83,6 +84,10 @@ class SourceUnusableError(SourceError):
 
 class SourceRefusedError(SourceUnusableError):
     """The camera does not accept the user or password; trying often may lock the account."""
+
+
+class OutputError(EdgeError):
+    """An output of a station, or its trigger, cannot be opened or used now."""
 
 
 class JournalError(EdgeError):
