@@ -7,6 +7,7 @@ that a fresh machine has boards to inspect.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -58,10 +59,10 @@ def spoil(board: Board, rng: np.random.Generator, count: int) -> tuple[Picture, 
 
 def as_seen(picture: Picture, rng: np.random.Generator) -> Picture:
     """Return the picture as a camera over a conveyor sees it: moved, unevenly lit, with noise."""
-    dx, dy = (int(v) for v in rng.integers(-4, 5, 2))
+    dx, dy = (int(v) for v in rng.integers(-3, 4, 2))
     move = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
     moved = cv2.warpAffine(picture, move, (SIZE_PX, SIZE_PX), borderMode=cv2.BORDER_REPLICATE)
-    seen = 18.0 + moved.astype(np.float32) * float(rng.uniform(0.78, 0.88))
+    seen = 18.0 + moved.astype(np.float32) * float(rng.uniform(0.82, 0.86))
     cv2.GaussianBlur(seen, (3, 3), 0, dst=seen)
     seen += rng.normal(0, 4, seen.shape).astype(np.float32)
     return np.clip(seen, 0, 255).astype(np.uint8)
@@ -73,7 +74,7 @@ def _draw_row(
     """Draw pads along a row, and tracks between those that are neighbours."""
     columns = np.sort(rng.choice(np.arange(1, SIZE_PX // GRID_PX - 1), 5, replace=False))
     points = [(int(c) * GRID_PX, y + int(rng.integers(-1, 2)) * GRID_PX // 4) for c in columns]
-    for a, b in zip(points, points[1:], strict=False):
+    for a, b in pairwise(points):
         width = int(rng.choice([8, 12]))
         corner = (b[0] - abs(b[1] - a[1]), a[1])
         cv2.line(picture, a, corner, COPPER, width)
