@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from shopfloor_demo.boards import as_seen, draw_board, spoil
+from shopfloor_edge.errors import JournalError
 from shopfloor_edge.journal.parts import read_known
 
 RECIPE = """
@@ -83,7 +84,10 @@ class StationFiles:
         """Return parts by verdict, as the book has them."""
         if not (self.state / "state.db").exists():
             return {}
-        known = read_known(self.state, "aoi")
+        try:
+            known = read_known(self.state, "aoi")
+        except JournalError:  # the station is just making the file
+            return {}
         return dict(json.loads(known)["all_time"]) if known else {}
 
     def counted(self) -> int:

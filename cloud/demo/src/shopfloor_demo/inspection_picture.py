@@ -66,7 +66,7 @@ def _draw_chart(canvas: Canvas, line: Line, limits: Limits) -> None:
     if len(parts) >= BURST_AT:
         start = at(BURST_AT - 0.5, 0)[0]
         cv2.rectangle(canvas, (start, TOP), (RIGHT, BOTTOM), (244, 244, 252), -1)
-        _write(canvas, "the process is broken", (start + 8, TOP + 22), 16, colour=_RED)
+        _write(canvas, "the process breaks here", (start - 190, TOP + 22), 16, colour=_RED)
     for score, name, colour in (
         (limits.alert, "people are told", _AMBER),
         (limits.stop, "the line stops", _RED),
@@ -80,10 +80,10 @@ def _draw_chart(canvas: Canvas, line: Line, limits: Limits) -> None:
     for seen in parts:
         if seen.verdict == "fail":
             cv2.circle(canvas, at(seen.part.number, seen.score), 5, _RED, -1, cv2.LINE_AA)
-    _draw_axes(canvas, len(parts), at)
+    _draw_axes(canvas, len(parts))
 
 
-def _draw_axes(canvas: Canvas, count: int, at: object) -> None:
+def _draw_axes(canvas: Canvas, count: int) -> None:
     cv2.line(canvas, (LEFT, BOTTOM), (RIGHT, BOTTOM), _INK, 1)
     step = next(step for step in (10, 20, 50, 100) if count / step <= 14 or step == 100)
     for number in range(step, count + 1, step):

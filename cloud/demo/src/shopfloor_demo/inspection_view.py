@@ -23,7 +23,7 @@ CHART_ROWS = 6
 def panel(line: Line, limits: Limits, *, columns: int) -> RenderableType:
     """Return the live view for a terminal of that width."""
     width = min(columns - 2, 120)
-    shown = line.parts[-(width - 18) :]
+    shown = line.parts[-(width - 32) :]
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style=_GREY, no_wrap=True)
     grid.add_column(no_wrap=True, overflow="ellipsis")

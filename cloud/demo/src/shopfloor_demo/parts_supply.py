@@ -12,7 +12,7 @@ import numpy as np
 from shopfloor_demo.boards import Picture, as_seen, draw_board, spoil
 
 PRODUCTS = 6
-NORMAL_RATE, BURST_RATE = 0.01, 0.4
+NORMAL_RATE, BURST_RATE = 0.01, 0.3
 BURST_AT = 101
 """The first part after something at the line has broken."""
 _FOLDER = Path("data") / "deeppcb"
@@ -50,7 +50,7 @@ def products(mirror: Path | None) -> list[Product]:
 class Supply:
     """Gives one part after the other; the same seed gives the same."""
 
-    def __init__(self, kinds: list[Product], seed: int = 4) -> None:
+    def __init__(self, kinds: list[Product], seed: int = 2) -> None:
         self._kinds, self._rng = kinds, np.random.default_rng(seed)
         self._given = 0
 

@@ -39,7 +39,7 @@ def wilson(wrong: int, seen: int, z: float = Z_95) -> Rate:
         return Rate(0, 0, 0.0, 1.0)
     share, square = wrong / seen, z * z
     middle = (share + square / (2 * seen)) / (1 + square / seen)
-    half = z / (1 + square / seen) * math.sqrt(
-        share * (1 - share) / seen + square / (4 * seen * seen)
+    half = (
+        z / (1 + square / seen) * math.sqrt(share * (1 - share) / seen + square / (4 * seen * seen))
     )
     return Rate(wrong, seen, max(0.0, middle - half), min(1.0, middle + half))

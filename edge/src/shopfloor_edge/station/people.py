@@ -40,7 +40,12 @@ def run_inspect(arguments: argparse.Namespace) -> int:
         return run_station(arguments.recipe, arguments.state, dry_run=arguments.dry_run)
     if arguments.action == "check":
         return _check(arguments.recipe, as_json=arguments.json)
-    folder, station = arguments.state, _station(arguments.state, arguments.station)
+    return _converse(arguments.state, arguments)
+
+
+def _converse(folder: Path, arguments: argparse.Namespace) -> int:
+    """Run an action on the book of a station, which may be running."""
+    station = _station(folder, arguments.station)
     if arguments.action in ("restart", "release"):
         give_command(folder, station, arguments.action, arguments.by[:MAX_NAME])
         print(f"station {station} is told to {arguments.action}")
@@ -57,7 +62,8 @@ def run_inspect(arguments: argparse.Namespace) -> int:
 def _station(folder: Path, name: str | None) -> str:
     known = stations_of(folder)
     if name is not None and name not in known:
-        raise OperatorError(f"no station {name!r} in {folder}; there is {', '.join(known) or 'none'}")
+        there = ", ".join(known) or "none"
+        raise OperatorError(f"no station {name!r} in {folder}; there is {there}")
     if name is None and len(known) != 1:
         raise OperatorError(
             f"{folder} has {len(known)} stations ({', '.join(known)}), say which: --station NAME"
