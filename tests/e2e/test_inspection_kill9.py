@@ -8,8 +8,8 @@ import sqlite3
 import time
 
 import pytest
-from fakes.station_files import StationFiles
 
+from fakes.station_files import StationFiles
 from shopfloor_contracts.events import Kind
 from shopfloor_edge.journal.outbox import Outbox
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,8 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 MAX_FILE_BYTES = 64_000_000
 POLL_S = 0.005
 REOPEN_S = 1.0
+KEPT_FRAMES = 8
+"""Of a live camera: a quarter of a second at 30 a second, for a station that is busy."""
 _FULL_RANGE = np.clip((np.arange(256) - 16) * 255 / 219, 0, 255).round().astype(np.uint8)
 _NUMBERED = re.compile(r"^(.*?)(\d{1,15})$")
 
@@ -119,7 +122,8 @@ class LiveCamera:
 
     def __init__(self, opener: Callable[[], FrameSource]) -> None:
         self._opener = opener
-        self._newest: tuple[float, Grey] | None = None
+        self._frames: deque[tuple[float, Grey]] = deque(maxlen=KEPT_FRAMES)
+        self._forgotten_at_s = -1.0
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._listeners: list[Callable[[float, Grey], None]] = []
@@ -136,14 +140,17 @@ class LiveCamera:
         self._thread.start()
 
     def take(self, trigger: Trigger, timeout_s: float) -> Grey | None:
-        """Return the first frame that was taken at the trigger or later."""
+        """Return the first frame that was taken at the trigger or later; never one after it."""
+
+        def there() -> bool:
+            return bool(self._frames) and self._frames[-1][0] >= trigger.at_s
+
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._newest is not None and self._newest[0] >= trigger.at_s, timeout_s
-            )
-            if self._newest is None or self._newest[0] < trigger.at_s:
+            if not self._changed.wait_for(there, timeout_s):
                 return None
-            return self._newest[1]
+            if self._forgotten_at_s >= trigger.at_s:
+                return None
+            return next(grey for at_s, grey in self._frames if at_s >= trigger.at_s)
 
     def close(self) -> None:
         """Stop reading."""
@@ -174,7 +181,10 @@ class LiveCamera:
         # A file has times of its own; a part is looked at now.
         at_s = frame.at_s if source.live else time.monotonic()
         with self._changed:
-            self._newest, self.reason = (at_s, grey), ""
+            if len(self._frames) == KEPT_FRAMES:
+                self._forgotten_at_s = self._frames[0][0]
+            self._frames.append((at_s, grey))
+            self.reason = ""
             self._changed.notify_all()
         for listener in self._listeners:
             listener(at_s, grey)

@@ -6,14 +6,24 @@ import logging
 import signal
 import threading
 from pathlib import Path
+from typing import Protocol
 
-from shopfloor_contracts.recipes import MqttTrigger, Recipe
+from shopfloor_contracts.recipes import (
+    GpioTrigger,
+    MqttTrigger,
+    OpcUaTrigger,
+    Recipe,
+    SettleTrigger,
+)
 from shopfloor_contracts.site import CameraSpec
 from shopfloor_edge.cameras.choose import CameraOpener
-from shopfloor_edge.inspection.arrivals import TriggerQueue
+from shopfloor_edge.inspection.arrivals import Trigger, TriggerQueue
 from shopfloor_edge.inspection.capture import FolderCamera, FolderWatch, LiveCamera, PartCamera
 from shopfloor_edge.inspection.evidence import EvidenceStore
+from shopfloor_edge.inspection.triggers.gpio import GpioTriggers
 from shopfloor_edge.inspection.triggers.mqtt import MqttTriggers
+from shopfloor_edge.inspection.triggers.opcua import OpcUaTriggers
+from shopfloor_edge.inspection.triggers.settle import SettleWatch
 from shopfloor_edge.journal.parts import PartBook
 from shopfloor_edge.station.judging import build_judges, digest_of, judge_golden
 from shopfloor_edge.station.ledger import StationLedger
@@ -43,7 +53,7 @@ def run_station(recipe_path: Path, state: Path, *, dry_run: bool = False) -> int
     )
     queue = TriggerQueue()
     camera = _camera(recipe)
-    triggers = _triggers(recipe, queue)
+    triggers = _triggers(recipe, queue, camera)
     link = DryLink() if dry_run or recipe.dry_run else KeeperLink(recipe_path)
     equipment = Equipment(
         judges,
@@ -75,10 +85,40 @@ def _camera(recipe: Recipe) -> PartCamera:
     return LiveCamera(CameraOpener(CameraSpec(name=recipe.station, uri=recipe.source, fps=60)))
 
 
-def _triggers(recipe: Recipe, queue: TriggerQueue) -> MqttTriggers | FolderWatch:
-    spec = recipe.trigger
-    if isinstance(spec, MqttTrigger):
-        return MqttTriggers(spec, queue, recipe.station)
+class Triggers(Protocol):
+    """Whatever says that a part is there, into a queue."""
+
+    def start(self) -> None:
+        """Begin to watch."""
+
+    def close(self) -> None:
+        """Stop watching."""
+
+
+class _Listening:
+    """Triggers that come with the camera's own frames."""
+
+    def start(self) -> None:
+        """The camera is started by itself."""
+
+    def close(self) -> None:
+        """The camera is closed by itself."""
+
+
+def _triggers(recipe: Recipe, queue: TriggerQueue, camera: PartCamera) -> Triggers:
+    match recipe.trigger:
+        case MqttTrigger() as spec:
+            return MqttTriggers(spec, queue, recipe.station)
+        case OpcUaTrigger() as spec:
+            return OpcUaTriggers(spec, queue)
+        case GpioTrigger() as spec:
+            return GpioTriggers(spec, queue)
+        case SettleTrigger() as spec if isinstance(camera, LiveCamera):
+            camera.listen(SettleWatch(spec, queue).take)
+            return _Listening()
+    if isinstance(camera, LiveCamera):
+        camera.listen(lambda at_s, _: queue.put(Trigger(at_s)))
+        return _Listening()
     return FolderWatch(Path(recipe.source.removeprefix(FOLDER)), queue)
 
 

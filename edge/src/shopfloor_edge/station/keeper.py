@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 SILENCE_S = 0.8
 """With the way to the line this stays below one second."""
 READ_BYTES = 65_536
+LINGER_S = 0.2
 RETRY_S = 1.0
 PORTS = ("mqtt", "opcua_server", "opcua_client", "gpio")
 
@@ -135,6 +136,8 @@ def keep(keeper: Keeper, descriptor: int, *, silence_s: float = SILENCE_S) -> No
             is_silent = True
             keeper.show(silent)
     keeper.show(lost)
+    # Readers of a server of ours get what was written before it goes.
+    time.sleep(LINGER_S)
     keeper.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from typing import Any
 
@@ -24,7 +25,7 @@ class MqttLine:
     def __init__(self, spec: MqttOutput, *, lost: LineSignal, name: str) -> None:
         self._prefix = spec.prefix
         self._signal = lost
-        self._client = new_client(spec.broker, f"{name}-keeper")
+        self._client = new_client(spec.broker, f"{name}-keeper-{os.getpid()}")
         self._client.will_set(self._topic("line"), _json(asdict(lost)), qos=1, retain=True)
         self._client.on_connect = self._on_connect
         self._client.connect_async(spec.broker.host, spec.broker.port, keepalive=KEEPALIVE_S)
