@@ -3,7 +3,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
         eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries bench-series \
-        models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink sim-spc clean
+        models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink sim-spc demo-inspection clean
 
 PY := .venv/bin
 SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src dashboards/src
@@ -16,6 +16,9 @@ setup: ## install OS packages if missing, the venv and pinned dependencies
 
 demo: setup ## count people on real CCTV footage, end to end (CAMERA=… for your own, DEMO_SECONDS=…)
 	@$(PY)/python -m shopfloor_demo
+
+demo-inspection: setup ## a line of boards is judged, a burst of defects stops it: var/demo/inspection.json
+	@$(PY)/python -m shopfloor_demo.inspection
 
 test: setup ## run the tests (T=path narrows them)
 	@$(PY)/python -m pytest -q $(T)

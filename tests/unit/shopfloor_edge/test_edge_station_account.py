@@ -15,6 +15,7 @@ from shopfloor_edge.inspection.feedback import wilson
 from shopfloor_edge.inspection.ports import Finding, Judgement, Verdict
 from shopfloor_edge.journal.outbox import Outbox
 from shopfloor_edge.journal.parts import Overrule, PartBook, PartRow, overrule, read_overrules
+from shopfloor_edge.main import main
 from shopfloor_edge.station.ledger import StationLedger
 from shopfloor_edge.station.people import rates_of
 from shopfloor_edge.station.watching import build_guard, put_away, take_up
@@ -213,3 +214,46 @@ def test_nothing_seen_says_nothing():
     rate = wilson(0, 0)
 
     assert (rate.share, rate.low, rate.high) == (None, 0.0, 1.0)
+
+
+def inspect(folder, *words):
+    return main(["inspect", *words, "--state", str(folder)])
+
+
+def test_people_see_totals_and_give_commands_that_a_station_takes_once(tmp_path, capsys):
+    ledger = open_ledger(tmp_path)
+    judge(ledger, PASS)
+
+    codes = [inspect(tmp_path, "status", "--json"), inspect(tmp_path, "restart", "--by", "maria")]
+
+    shown = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert codes == [0, 0]
+    assert shown["totals"] == {"pass": 1}
+    assert ledger.book.take_commands() == [("restart", "maria")]
+    assert ledger.book.take_commands() == []
+
+
+def test_an_overrule_of_an_unknown_part_is_the_operators_mistake(tmp_path, capsys):
+    open_ledger(tmp_path)
+
+    code = inspect(tmp_path, "overrule", "--part", "9", "--as", "good", "--by", "maria")
+
+    assert code == 2
+    assert "part 9 of station aoi: not kept, or overruled before" in capsys.readouterr().err
+
+
+def test_rates_and_labels_come_from_what_people_said(tmp_path, capsys):
+    ledger = open_ledger(tmp_path)
+    judge(ledger, FAIL)
+    inspect(tmp_path, "overrule", "--part", "1", "--as", "good", "--by", "maria")
+    capsys.readouterr()
+
+    codes = [
+        inspect(tmp_path, "rates", "--json"),
+        inspect(tmp_path, "labels", "--out", str(tmp_path / "labels")),
+    ]
+
+    rates = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert codes == [0, 0]
+    assert (rates["false_rejects"]["wrong"], rates["false_rejects"]["seen"]) == (1, 1)
+    assert (tmp_path / "labels" / "labels.jsonl").read_text() == ""

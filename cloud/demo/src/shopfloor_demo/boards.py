@@ -65,7 +65,8 @@ def as_seen(picture: Picture, rng: np.random.Generator) -> Picture:
     seen = 18.0 + moved.astype(np.float32) * float(rng.uniform(0.82, 0.86))
     cv2.GaussianBlur(seen, (3, 3), 0, dst=seen)
     seen += rng.normal(0, 4, seen.shape).astype(np.float32)
-    return np.clip(seen, 0, 255).astype(np.uint8)
+    picture_seen: Picture = np.clip(seen, 0, 255).astype(np.uint8)
+    return picture_seen
 
 
 def _draw_row(

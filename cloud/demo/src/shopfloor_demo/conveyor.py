@@ -71,7 +71,7 @@ class Conveyor:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, "plc", protocol=mqtt.MQTTv5)
         self._client.username_pw_set("plc", password.read_text().strip())
         self._client.on_message = self._on_message
-        self._client.on_connect = lambda *_: self._client.subscribe(f"{self._topic}/#", qos=1)
+        self._client.on_connect = self._on_connect
         self._client.connect(host, port)
         self._client.loop_start()
 
@@ -110,6 +110,9 @@ class Conveyor:
             self.line.parts.append(seen)
             self._waiting[part.number] = seen
         self._client.publish(f"{self._topic}/trigger", json.dumps(trigger), qos=1)
+
+    def _on_connect(self, client: Any, _data: Any, _flags: Any, _reason: Any, _props: Any) -> None:
+        client.subscribe(f"{self._topic}/#", qos=1)
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
         leaf = message.topic.rsplit("/", 1)[-1]

@@ -22,6 +22,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 MAX_FILE_BYTES = 64_000_000
 POLL_S = 0.005
 REOPEN_S = 1.0
+LOOK_S = 0.02
 KEPT_FRAMES = 8
 """Of a live camera: a quarter of a second at 30 a second, for a station that is busy."""
 _FULL_RANGE = np.clip((np.arange(256) - 16) * 255 / 219, 0, 255).round().astype(np.uint8)
@@ -92,8 +93,12 @@ class FolderWatch:
         self._thread.join(1.0)
 
     def _run(self) -> None:
-        while not self._stop.wait(0.02):
+        rest_s = LOOK_S
+        while not self._stop.wait(rest_s):
+            started_s = time.monotonic()
             self._look()
+            # A folder that nobody empties must not cost a core.
+            rest_s = max(LOOK_S, 5 * (time.monotonic() - started_s))
 
     def _look(self) -> None:
         try:
@@ -104,7 +109,7 @@ class FolderWatch:
         for name in sorted(names - self._seen, key=_order):
             # Files wait by themselves: none is dropped because others came first.
             while not self._queue.has_room and not self._stop.is_set():
-                self._stop.wait(0.02)
+                self._stop.wait(LOOK_S)
             self._seen.add(name)
             run, number = _order(name)
             self._queue.put(

@@ -61,7 +61,7 @@ def run_station(recipe_path: Path, state: Path, *, dry_run: bool = False) -> int
         queue,
         link,
         EvidenceStore(state / EVIDENCE_FOLDER / recipe.station, recipe.evidence.quota_bytes),
-        lambda: judge_golden(recipe, judges),
+        lambda: judge_golden(recipe, judges, link.beat),
     )
     stop = _stop_on_signals()
     if isinstance(camera, LiveCamera):

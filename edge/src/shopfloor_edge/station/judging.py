@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from shopfloor_contracts.recipes import JudgeSpec, ProductSpec, Recipe
@@ -50,10 +50,17 @@ def digest_of(recipe: Recipe) -> str:
     return digest.hexdigest()
 
 
-def judge_golden(recipe: Recipe, judges: Mapping[str, Judge]) -> list[str]:
-    """Return one line for each golden part that is misjudged; none is as it should be."""
+def judge_golden(
+    recipe: Recipe, judges: Mapping[str, Judge], each: Callable[[], None] = lambda: None
+) -> list[str]:
+    """Return one line for each golden part that is misjudged; none is as it should be.
+
+    Args:
+        each: called for each part: many of them take longer than a line waits for a heartbeat.
+    """
     wrong = []
     for golden in recipe.golden:
+        each()
         name, picture = Path(golden.picture).name, read_grey(Path(golden.picture))
         if picture is None:
             wrong.append(f"{name}: no picture")

@@ -189,7 +189,7 @@ class EvidenceCrops(Operator):
 
 
 class Recipe(Operator):
-    """One station. Paths are relative to the recipe's folder."""
+    """One station. References, golden parts and folders are relative to the recipe's folder."""
 
     schema_version: Literal[1] = 1
     site: Slug
