@@ -20,6 +20,7 @@ from shopfloor_edge.station.watching import build_guard
 
 PARTS_PER_MINUTE = 200
 MAX_PARTS = 400
+MISSED_REASONS = ("late", "no-picture")
 HEARD_S = 2.0
 """Verdicts that come later than this are not waited for."""
 
@@ -135,7 +136,7 @@ class Conveyor:
         if seen is None:
             return
         seen.latency_ms = 1000 * (time.monotonic() - seen.sent_at_s)
-        seen.verdict = said["verdict"]
+        seen.verdict = "missed" if said["reason"] in MISSED_REASONS else said["verdict"]
         self.line.station_part[seen.part.number] = said["part"]
         if seen.verdict in ("pass", "fail"):
             self._guard.update((), defective=seen.verdict == "fail")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import statistics
 import sys
@@ -24,6 +23,7 @@ from shopfloor_demo.broker import HOST, Broker
 from shopfloor_demo.conveyor import Conveyor, Line
 from shopfloor_demo.errors import DemoError, OperatorError
 from shopfloor_demo.inspection_picture import Limits, draw_picture
+from shopfloor_demo.main import alone
 from shopfloor_demo.parts_supply import BURST_AT, Product, Supply, products
 from shopfloor_demo.processes import Processes
 from shopfloor_demo.settings import read_settings
@@ -41,7 +41,7 @@ device = "line-1"
 station = "aoi"
 window_s = 10
 source = "folder:pictures"
-latency_budget_ms = 250
+latency_budget_ms = 500
 
 [trigger]
 kind = "mqtt"
@@ -100,9 +100,9 @@ def main() -> int:
     try:
         settings = read_settings(os.environ)
         run_dir = settings.run_dir / "inspection"
-        shutil.rmtree(run_dir, ignore_errors=True)
-        (run_dir / "pictures").mkdir(parents=True)
-        report = _run(run_dir, products(settings.footage.mirror), console)
+        with alone(run_dir):
+            (run_dir / "pictures").mkdir()
+            report = _run(run_dir, products(settings.footage.mirror), console)
     except OperatorError as e:
         print(f"demo: {e}", file=sys.stderr)
         return 2

@@ -14,7 +14,7 @@ from shopfloor_demo.conveyor import Line, Seen
 from shopfloor_demo.inspection_picture import Limits
 
 _GREY = "bright_black"
-_COLOURS = {"pass": "green", "fail": "red", "review": "yellow", "": _GREY}
+_COLOURS = {"pass": "green", "fail": "red", "review": "yellow", "missed": "magenta", "": _GREY}
 _STATES = {"running": "green", "alerted": "yellow", "stopped": "red"}
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 CHART_ROWS = 6
@@ -97,7 +97,10 @@ def _verdicts(line: Line) -> Text:
     counts = line.verdicts()
     return Text.assemble(
         (f"{len(line.parts)} parts  ", "bold"),
-        *((f"{counts[name]} {name}  ", _COLOURS[name]) for name in ("pass", "fail", "review")),
+        *(
+            (f"{counts[name]} {name}  ", _COLOURS[name])
+            for name in ("pass", "fail", "review", "missed")
+        ),
     )
 
 

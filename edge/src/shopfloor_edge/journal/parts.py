@@ -139,26 +139,29 @@ class PartBook:
         return True
 
     def uncounted_overrules(self) -> list[Overrule]:
-        """Return what people said that is in no total yet."""
-        rows = self._quick.execute(
-            "SELECT part, verdict, good, by, at FROM overrules WHERE station = ? AND counted = 0",
-            (self._station,),
-        ).fetchall()
-        said = [Overrule(p, verdict, bool(good), by, at) for p, verdict, good, by, at in rows]
+        """Return what people said that is in no total yet; none while the disk cannot be read."""
+        try:
+            said = _overrules(self._quick, self._station, "AND counted = 0")
+        except sqlite3.Error:
+            return []
         return [overrule for overrule in said if overrule.part not in self._counted]
 
     def take_commands(self) -> list[tuple[str, str]]:
         """Return commands that people gave, each once, oldest first: what, and who."""
-        rows = self._quick.execute(
-            "SELECT id, command, by FROM station_commands WHERE station = ? ORDER BY id",
-            (self._station,),
-        ).fetchall()
-        if rows:
-            with transaction(self._quick):
-                self._quick.execute(
-                    "DELETE FROM station_commands WHERE station = ? AND id <= ?",
-                    (self._station, rows[-1][0]),
-                )
+        try:
+            rows = self._quick.execute(
+                "SELECT id, command, by FROM station_commands WHERE station = ? ORDER BY id",
+                (self._station,),
+            ).fetchall()
+            if rows:
+                with transaction(self._quick):
+                    self._quick.execute(
+                        "DELETE FROM station_commands WHERE station = ? AND id <= ?",
+                        (self._station, rows[-1][0]),
+                    )
+        except (sqlite3.Error, JournalError):
+            # They stay where they are, and are taken with the next look.
+            return []
         return [(command, by) for _, command, by in rows]
 
     def close(self) -> None:
@@ -224,10 +227,15 @@ def read_parts(folder: Path, station: str, *, limit: int = KEPT_PARTS) -> list[P
 def read_overrules(folder: Path, station: str) -> list[Overrule]:
     """Return everything that people said, by part; raises like ``stations_of``."""
     with reading(folder) as connection:
-        rows = connection.execute(
-            "SELECT part, verdict, good, by, at FROM overrules WHERE station = ? ORDER BY part",
-            (station,),
-        ).fetchall()
+        return _overrules(connection, station)
+
+
+def _overrules(connection: sqlite3.Connection, station: str, which: str = "") -> list[Overrule]:
+    rows = connection.execute(
+        f"SELECT part, verdict, good, by, at FROM overrules WHERE station = ? {which}"  # noqa: S608
+        " ORDER BY part",
+        (station,),
+    ).fetchall()
     return [Overrule(p, verdict, bool(good), by, at) for p, verdict, good, by, at in rows]
 
 
