@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from fakes.station_files import FRAMES, StationFiles
 from shopfloor_demo.broker import HOST, Broker
 from shopfloor_demo.processes import Processes
+from shopfloor_edge.inspection.broker import leave
 
 pytestmark = pytest.mark.broker
 LIMIT_S = 1.0
@@ -45,8 +46,7 @@ class Plc:
         raise AssertionError(f"no {state} within {timeout_s} s")
 
     def close(self):
-        self.client.disconnect()
-        self.client.loop_stop()
+        leave(self.client)
 
 
 @pytest.fixture

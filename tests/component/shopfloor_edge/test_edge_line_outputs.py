@@ -19,6 +19,7 @@ from shopfloor_demo.broker import HOST, Broker
 from shopfloor_demo.processes import Processes, free_port, wait_until
 from shopfloor_edge.errors import OutputError
 from shopfloor_edge.inspection.arrivals import TriggerQueue
+from shopfloor_edge.inspection.broker import leave
 from shopfloor_edge.inspection.line import LineSignal, Ruling, safe_signal
 from shopfloor_edge.inspection.outputs import gpio, opcua_client, opcua_server
 from shopfloor_edge.inspection.outputs import mqtt as mqtt_output
@@ -89,8 +90,7 @@ class MqttPeer:
 
     def close(self):
         self.output.close()
-        self.client.disconnect()
-        self.client.loop_stop()
+        leave(self.client)
         self._processes.stop_all()
 
 

@@ -16,6 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from shopfloor_contracts.recipes import ALL, Recipe
 from shopfloor_demo.parts_supply import Part, Supply
+from shopfloor_edge.inspection.broker import leave
 from shopfloor_edge.station.watching import build_guard
 
 PARTS_PER_MINUTE = 200
@@ -52,10 +53,11 @@ class Line:
     """The station's number of a part, by the line's."""
 
     def verdicts(self) -> dict[str, int]:
-        """Return parts by verdict."""
+        """Return parts by verdict, without those that wait for theirs."""
         counts = {"pass": 0, "fail": 0, "review": 0, "missed": 0}
         for seen in self.parts:
-            counts[seen.verdict or "missed"] += 1
+            if seen.verdict:
+                counts[seen.verdict] += 1
         return counts
 
 
@@ -96,8 +98,7 @@ class Conveyor:
 
     def close(self) -> None:
         """Disconnect."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        leave(self._client)
 
     def _send(self, part: Part) -> None:
         name = f"part-{part.number:05d}.png"

@@ -180,6 +180,8 @@ def _plain(line: Line, console: Console) -> Callable[[], None]:
 def build_report(line: Line, seconds: float, boards: str) -> Report:
     """Bring the line's memory and the truth together."""
     judged = [seen for seen in line.parts if seen.verdict]
+    verdicts = line.verdicts()
+    verdicts["missed"] += len(line.parts) - len(judged)
     latencies = sorted(seen.latency_ms for seen in judged) or [0.0]
 
     def after(part: int | None) -> int | None:
@@ -189,7 +191,7 @@ def build_report(line: Line, seconds: float, boards: str) -> Report:
         parts=len(line.parts),
         defects_injected=sum(seen.part.is_bad for seen in line.parts),
         stopped_after_parts=after(line.stopped_at),
-        verdicts=line.verdicts(),
+        verdicts=verdicts,
         alerted_after_parts=after(line.alerted_at),
         escapes=sum(seen.part.is_bad and seen.verdict == "pass" for seen in judged),
         false_rejects=sum(not seen.part.is_bad and seen.verdict == "fail" for seen in judged),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -11,6 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from shopfloor_contracts.recipes import BrokerSpec
 from shopfloor_edge.errors import OutputError
 
+LEAVE_S = 1.0
 KEEPALIVE_S = 5
 """A broker that is cut off from the station says so after one and a half of it."""
 
@@ -32,3 +35,23 @@ def new_client(spec: BrokerSpec, client_id: str) -> mqtt.Client:
         raise OutputError(f"broker {spec.host}:{spec.port}: {e}") from e
     client.reconnect_delay_set(1, 5)
     return client
+
+
+def leave(client: mqtt.Client) -> None:
+    """Disconnect, and end the client's thread.
+
+    paho's thread closes the socket when it has seen the end of the connection; one that is told to
+    stop before that leaves it open.
+    """
+    gone = threading.Event()
+
+    def note(*_: Any) -> None:
+        gone.set()
+
+    client.on_disconnect = note
+    if client.is_connected():
+        client.disconnect()
+        gone.wait(LEAVE_S)
+    else:
+        client.disconnect()
+    client.loop_stop()

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from shopfloor_contracts.recipes import MqttOutput
-from shopfloor_edge.inspection.broker import KEEPALIVE_S, new_client
+from shopfloor_edge.inspection.broker import KEEPALIVE_S, leave, new_client
 from shopfloor_edge.inspection.line import LineSignal, Ruling
 
 CLOSE_S = 0.5
@@ -54,8 +54,7 @@ class MqttLine:
                 self._topic("line"), _json(asdict(self._signal)), qos=1, retain=True
             )
             info.wait_for_publish(CLOSE_S)
-        self._client.disconnect()
-        self._client.loop_stop()
+        leave(self._client)
 
     def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _props: Any) -> None:
         # The last will of our connection before this one may stand there.

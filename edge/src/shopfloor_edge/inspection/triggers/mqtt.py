@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from shopfloor_contracts.base import Slug, Wire
 from shopfloor_contracts.recipes import MqttTrigger
 from shopfloor_edge.inspection.arrivals import Trigger, TriggerQueue
-from shopfloor_edge.inspection.broker import KEEPALIVE_S, new_client
+from shopfloor_edge.inspection.broker import KEEPALIVE_S, leave, new_client
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +61,7 @@ class MqttTriggers:
 
     def close(self) -> None:
         """Disconnect."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        leave(self._client)
 
     def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _props: Any) -> None:
         if reason.is_failure:
