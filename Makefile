@@ -15,6 +15,9 @@ setup: ## install OS packages if missing, the venv and pinned dependencies
 demo: setup ## count people on real CCTV footage, end to end (CAMERA=… for your own, DEMO_SECONDS=…)
 	@$(PY)/python -m shopfloor_demo
 
+demo-inspection: setup ## a line of boards is judged, a burst of defects stops it: var/demo/inspection.json
+	@$(PY)/python -m shopfloor_demo.inspection
+
 test: setup ## run the tests (T=path narrows them)
 	@$(PY)/python -m pytest -q $(T)
 

@@ -16,6 +16,7 @@ EdgeError
 │   ├── UpdateRefusedError     it cannot be trusted, or does not fit: trying again does not help
 │   │   └── DiskFullError
 │   └── UpdateDelayedError     network or server, now; try again
+├── OutputError                a way to or from the line cannot be opened now; try again
 └── JournalError               state.db cannot be written now; try again
 """
 
@@ -87,6 +88,10 @@ class SourceUnusableError(SourceError):
 
 class SourceRefusedError(SourceUnusableError):
     """The camera does not accept the user or password; trying often may lock the account."""
+
+
+class OutputError(EdgeError):
+    """An output of a station, or its trigger, cannot be opened or used now."""
 
 
 class JournalError(EdgeError):

@@ -19,6 +19,7 @@ from shopfloor_edge.errors import EdgeError, OperatorError
 from shopfloor_edge.logs import configure_logging
 from shopfloor_edge.settings import load_site
 from shopfloor_edge.site_view import describe_site
+from shopfloor_edge.station.arguments import add_inspect_commands
 
 EXAMPLES = """examples:
   shopfloor-edge fetch                                  bring the models of the zoo
@@ -30,6 +31,7 @@ EXAMPLES = """examples:
   shopfloor-edge agent --site store.toml --drain        send what waits, then end
   shopfloor-edge ledger --state var/demo/state          what each figure rests on
   shopfloor-edge spc design --p0 .01 --p1 .03 --arl0 1e6  charts of a defect rate
+  shopfloor-edge inspect run --recipe board.toml        judge parts until SIGTERM
   shopfloor-edge uplink --state var/demo/state          bytes sent, by day and kind
   shopfloor-edge selftest bundle.tar                    a bundle on its golden clip, here
   shopfloor-edge update status                          what is installed, what is tried
@@ -85,6 +87,9 @@ def build_parser() -> argparse.ArgumentParser:
         commands.add_parser("selftest", help="run a bundle on its golden clip, on this device"),
         state=DEFAULT_STATE,
     )
+    add_inspect_commands(
+        commands.add_parser("inspect", help="judge every part of a line"), DEFAULT_STATE
+    )
     fetch = commands.add_parser("fetch", help="bring model bundles into the cache")
     fetch.add_argument("bundle", nargs="*", help="names; default: every bundle of the zoo")
     return parser
@@ -107,6 +112,9 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "fetch":
         return _fetch(arguments.bundle)
+    if arguments.command == "inspect":
+        people = importlib.import_module("shopfloor_edge.station.people")
+        return int(people.run_inspect(arguments))
     if arguments.command in ("camera", "ledger", "uplink", "doctor", "spc"):
         return _look(arguments)
     if arguments.command in ("update", "selftest"):

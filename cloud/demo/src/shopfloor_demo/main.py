@@ -29,7 +29,7 @@ def main() -> int:
     console = Console(highlight=False)
     try:
         settings = read_settings(os.environ)
-        with _alone(settings.run_dir):
+        with alone(settings.run_dir):
             return _run(settings, console)
     except OperatorError as e:
         print(f"demo: {e}", file=sys.stderr)
@@ -62,7 +62,7 @@ def _run(settings: Settings, console: Console) -> int:
 
 
 @contextmanager
-def _alone(run_dir: Path) -> Iterator[None]:
+def alone(run_dir: Path) -> Iterator[None]:
     """Empty the run's folder, and keep it ours until the end.
 
     Raises:

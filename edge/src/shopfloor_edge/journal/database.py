@@ -71,6 +71,41 @@ CREATE TABLE IF NOT EXISTS trials (
     frames INTEGER NOT NULL,
     report TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS stations (
+    station TEXT PRIMARY KEY,
+    admission TEXT NOT NULL,
+    known TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parts (
+    station TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    at REAL NOT NULL,
+    verdict TEXT NOT NULL,
+    latency_ms REAL NOT NULL,
+    defects TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    number INTEGER,
+    run TEXT NOT NULL,
+    product TEXT NOT NULL,
+    evidence TEXT NOT NULL,
+    PRIMARY KEY (station, part)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS overrules (
+    station TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    good INTEGER NOT NULL,
+    by TEXT NOT NULL,
+    at REAL NOT NULL,
+    counted INTEGER NOT NULL,
+    PRIMARY KEY (station, part)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS station_commands (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    station TEXT NOT NULL,
+    command TEXT NOT NULL,
+    by TEXT NOT NULL
+);
 INSERT OR IGNORE INTO counters VALUES ('outbox_rows', 0), ('outbox_bytes', 0);
 CREATE TRIGGER IF NOT EXISTS outbox_in AFTER INSERT ON outbox BEGIN
     UPDATE counters SET value = value + 1 WHERE name = 'outbox_rows';

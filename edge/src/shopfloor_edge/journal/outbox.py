@@ -8,8 +8,9 @@ drop is counted.
 from __future__ import annotations
 
 import logging
+import sqlite3
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -100,9 +101,18 @@ class Outbox:
         next_seq, acked = self._connection.execute("SELECT next_seq, acked FROM stream").fetchone()
         return Position(self._stream, next_seq, acked)
 
-    def commit(self, drafts: Sequence[Draft]) -> int:
-        """Number and store the drafts in one fsynced transaction; return how many were dropped."""
+    def commit(
+        self,
+        drafts: Sequence[Draft],
+        within: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> int:
+        """Number and store the drafts in one fsynced transaction; return how many were dropped.
+
+        What ``within`` writes is kept exactly when the drafts are.
+        """
         with transaction(self._connection):
+            if within is not None:
+                within(self._connection)
             (seq,) = self._connection.execute("SELECT next_seq FROM stream").fetchone()
             held = {kind for (kind,) in self._connection.execute("SELECT kind FROM held")}
             for draft in drafts:

@@ -91,6 +91,10 @@ class LineGuard:
             return self._enter(LineState.RUNNING, ALL)
         return None
 
+    def stop(self, reason: str) -> Change:
+        """Stop the line for another reason than a chart; ``reason`` stands in the chart's place."""
+        return self._enter(LineState.STOPPED, reason)
+
     def restart(self) -> Change:
         """Begin again, calm: a person has looked at the line."""
         for watched in self.charts.values():

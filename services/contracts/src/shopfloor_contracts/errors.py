@@ -2,6 +2,7 @@
 
 ContractError
 ├── SiteFileError        an operator mends the site file
+├── RecipeError          an operator mends the recipe of a station
 ├── ZooError             an operator mends the model zoo file
 ├── SelectorError        an operator mends the label query
 ├── ArchiveError         the input is rejected: no bundle, or a damaged one
@@ -18,6 +19,14 @@ class ContractError(Exception):
 
 class SiteFileError(ContractError):
     """A site file says something that cannot be run."""
+
+    def __init__(self, source: str, problems: list[str]) -> None:
+        super().__init__(f"{source}: " + "; ".join(problems))
+        self.source, self.problems = source, problems
+
+
+class RecipeError(ContractError):
+    """A recipe says something that cannot be run."""
 
     def __init__(self, source: str, problems: list[str]) -> None:
         super().__init__(f"{source}: " + "; ".join(problems))
