@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from shopfloor_contracts.errors import ContractError
@@ -110,15 +111,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.command == "fetch":
-        return _fetch(arguments.bundle)
-    if arguments.command == "inspect":
-        people = importlib.import_module("shopfloor_edge.station.people")
-        return int(people.run_inspect(arguments))
-    if arguments.command in ("camera", "ledger", "uplink", "doctor", "spc"):
-        return _look(arguments)
-    if arguments.command in ("update", "selftest"):
-        return _update(arguments)
+    if arguments.command not in ("vision", "agent", "check"):
+        return _BESIDE.get(arguments.command, _look)(arguments)
     site = load_site(arguments.site)
     if arguments.command == "check":
         print("\n".join(describe_site(site)))
@@ -164,13 +158,27 @@ def _update(arguments: argparse.Namespace) -> int:
     return int(command.run_update(site, arguments))
 
 
-def _fetch(names: list[str]) -> int:
+def _inspect(arguments: argparse.Namespace) -> int:
+    people = importlib.import_module("shopfloor_edge.station.people")
+    return int(people.run_inspect(arguments))
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
     zoo = importlib.import_module("shopfloor_edge.inference.zoo")
-    for name in names or sorted(zoo.load_zoo()):
+    for name in arguments.bundle or sorted(zoo.load_zoo()):
         for build in zoo.find_manifest(name).builds:
             path = zoo.resolve(build, download=True)
             print(f"{name} {build.target}: {os.path.relpath(path)}")
     return 0
+
+
+_BESIDE: dict[str, Callable[[argparse.Namespace], int]] = {
+    "fetch": _fetch,
+    "inspect": _inspect,
+    "update": _update,
+    "selftest": _update,
+}
+"""Commands that are neither one of the two processes of a site file nor only show something."""
 
 
 if __name__ == "__main__":
