@@ -39,6 +39,16 @@ class Tolerance:
     """Findings' boxes are made larger on each side, as people draw them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A part beside the reference, which has been moved to where the part is."""
+
+    reference: Grey
+    part: Grey
+    """Denoised."""
+    findings: tuple[Finding, ...]
+
+
 class TemplateJudge:
     """Compares with one good part.
 
@@ -57,19 +67,27 @@ class TemplateJudge:
 
     def judge(self, part: Grey) -> Judgement:
         """Judge one part; see ``Judge``."""
+        compared = self.compare(part)
+        if isinstance(compared, Doubt):
+            return Judgement(Verdict.REVIEW, doubt=compared)
+        findings = compared.findings
+        return Judgement(Verdict.FAIL if findings else Verdict.PASS, findings)
+
+    def compare(self, part: Grey) -> Compared | Doubt:
+        """Return where the part differs, or why that cannot be told."""
         doubt = self._reference.look(part)
         if doubt is not None:
-            return Judgement(Verdict.REVIEW, doubt=doubt)
+            return doubt
         clean: Grey = cv2.medianBlur(part, 3)  # type: ignore[assignment]
         placed = self._reference.place(clean)
         if isinstance(placed, Doubt):
-            return Judgement(Verdict.REVIEW, doubt=placed)
+            return placed
         good, seen = (self._material(picture) for picture in (placed.reference, clean))
         border = max(self._tolerance.edge_px // 2 + 1, abs(placed.dx), abs(placed.dy))
         findings = self._findings(good, seen, border)
         if len(findings) > MAX_FINDINGS:
-            return Judgement(Verdict.REVIEW, doubt=Doubt.OTHER_PRODUCT)
-        return Judgement(Verdict.FAIL if findings else Verdict.PASS, tuple(findings))
+            return Doubt.OTHER_PRODUCT
+        return Compared(placed.reference, clean, tuple(findings))
 
     def _material(self, picture: Grey) -> Grey:
         material: Grey = (picture > self._reference.threshold).astype(np.uint8)
