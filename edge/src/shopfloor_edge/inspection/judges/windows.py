@@ -38,9 +38,9 @@ class Windows:
         return np.asarray((boxes - left_top) / self.places[:, 2:], np.float32)
 
 
-def cut(pictures: tuple[Grey, Grey], boxes: Sequence[Box], side_px: int, *, wide: float = 1.0) -> (
-    Windows
-):
+def cut(
+    pictures: tuple[Grey, Grey], boxes: Sequence[Box], side_px: int, *, wide: float = 1.0
+) -> Windows:
     """Cut a window around each box out of the reference and the part, which lie upon each other.
 
     Args:
