@@ -5,11 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from fakes import boards
-from fakes.boards import Kind, board, moved, noisy, with_defect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fakes import boards
+from fakes.boards import Kind, board, moved, noisy, with_defect
 from shopfloor_edge.inspection.judges.template import TemplateJudge, Tolerance
 from shopfloor_edge.inspection.ports import Doubt, Verdict
 from shopfloor_edge.inspection.registration import SEARCH_PX, Placement, Reference, shifted
@@ -162,7 +162,7 @@ def test_no_noise_is_ever_passed(seed: int, low: int, spread: int) -> None:
 def test_a_plain_reference_wants_a_threshold() -> None:
     plain = np.full((64, 64), 200, np.uint8)
 
-    with pytest.raises(ValueError, match="contrast of 0.0 of 255, expected 4 or a threshold"):
+    with pytest.raises(ValueError, match=r"contrast of 0\.0 of 255, expected 4 or a threshold"):
         Reference(plain)
 
 

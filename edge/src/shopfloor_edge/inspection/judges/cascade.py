@@ -5,6 +5,9 @@ from __future__ import annotations
 from shopfloor_edge.inspection.judges.trained import Band
 from shopfloor_edge.inspection.ports import Doubt, Grey, Judge, Judgement, Verdict
 
+DOUBTFUL = Band(review_at=0.0, fail_at=0.95)
+"""Of a template judge: its score is 0.95 at some hundred differing pixels."""
+
 
 class Cascade:
     """Two judges as one.
@@ -22,7 +25,7 @@ class Cascade:
 
     name = "cascade"
 
-    def __init__(self, cheap: Judge, strong: Judge, band: Band = Band(0.0, 0.95)) -> None:
+    def __init__(self, cheap: Judge, strong: Judge, band: Band = DOUBTFUL) -> None:
         self._cheap, self._strong, self._band = cheap, strong, band
         self.asked = 0
         """Parts that the stronger judge has seen."""
