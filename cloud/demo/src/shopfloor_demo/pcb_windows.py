@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from shopfloor_demo.errors import OperatorError
 from shopfloor_demo.pcb import CLASSES, THRESHOLD, Pair, pairs
 from shopfloor_edge.inspection.judges.template import TemplateJudge
-from shopfloor_edge.inspection.judges.trained import DIFFERENCES
+from shopfloor_edge.inspection.judges.trained import DIFFERENCES, looked_at
 from shopfloor_edge.inspection.judges.windows import Windows, cut
 from shopfloor_edge.inspection.ports import Box, Doubt
 from shopfloor_edge.inspection.registration import Reference
@@ -35,7 +35,7 @@ def labelled(pair: Pair) -> tuple[Windows, NDArray[np.float32], NDArray[np.int64
     compared = TemplateJudge(Reference(pair.reference, THRESHOLD), DIFFERENCES).compare(pair.part)
     if isinstance(compared, Doubt):
         return None
-    places: list[Box] = [finding.box for finding in compared.findings]
+    places = looked_at(compared.findings)
     boxes, classes = [_nothing(place) for place in places], [NONE] * len(places)
     for number, (x1, y1, x2, y2) in enumerate(places):
         nearest = _at((x1 + x2) / 2, (y1 + y2) / 2, pair.boxes)

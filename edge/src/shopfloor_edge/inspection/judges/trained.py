@@ -6,12 +6,12 @@ each of them beside the reference. It runs from a bundle with task ``classify-di
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from shopfloor_contracts.bundles import Manifest, parse_manifest
 from shopfloor_contracts.errors import ZooError
@@ -20,12 +20,15 @@ from shopfloor_edge.inference.onnx import OnnxRuntime
 from shopfloor_edge.inference.zoo import verify
 from shopfloor_edge.inspection.judges.template import Compared, TemplateJudge, Tolerance
 from shopfloor_edge.inspection.judges.windows import F32, Pixels, cut
-from shopfloor_edge.inspection.ports import Doubt, Finding, Grey, Judgement, Verdict
+from shopfloor_edge.inspection.ports import Box, Doubt, Finding, Grey, Judgement, Verdict
 from shopfloor_edge.inspection.registration import Reference
 
 TARGET = "onnx-fp32"
 DIFFERENCES = Tolerance(edge_px=3, area_px=3, join_px=3, move_px=2, grow_px=10)
 """On DeepPCB's training list no defect is left out at these, and a third more places are seen."""
+PIECE_PX = 56
+MAX_LOOKS = 200
+"""Of one part: what differs in more places is no part with defects."""
 SAME_IOU = 0.3
 """Findings that overlap more are one: differences of one defect lie side by side."""
 
@@ -125,24 +128,51 @@ class TrainedJudge:
 
     def _named(self, compared: Compared) -> tuple[tuple[Finding, ...], float]:
         """Return what is worth a person's look, and how sure the surest one is a defect."""
-        if not compared.findings:
+        places = looked_at(compared.findings)
+        if not places:
             return (), 0.0
-        places = [finding.box for finding in compared.findings]
-        windows = cut((compared.reference, compared.part), places, self._net.side_px)
-        shares, odds = self._net.look(windows.pixels)
-        defect = 1.0 - odds[:, 0]
-        worth = np.flatnonzero(defect >= self._band.review_at)
-        boxes = _inside(windows.to_part(shares)[worth], compared.part.shape)
-        scores = odds[worth, 1:].max(1)
+        boxes, odds = self._look(compared, places)
+        worth = np.flatnonzero(1.0 - odds[:, 0] >= self._band.review_at)
+        if len(worth):
+            again, more = self._look(compared, [_box(boxes[at]) for at in worth])
+            boxes[worth], odds[worth] = again, (odds[worth] + more) / 2
         findings = tuple(
             Finding(
-                (int(boxes[at, 0]), int(boxes[at, 1]), int(boxes[at, 2]), int(boxes[at, 3])),
-                self._net.classes[int(odds[worth[at], 1:].argmax())],
-                float(scores[at]),
+                _box(boxes[at]),
+                self._net.classes[int(odds[at, 1:].argmax())],
+                float(odds[at, 1:].max()),
             )
-            for at in distinct(boxes, defect[worth])
+            for at in distinct(boxes, 1.0 - odds[:, 0])
+            if 1.0 - odds[at, 0] >= self._band.review_at
         )
-        return findings, float(defect.max())
+        return findings, float(1.0 - odds[:, 0].min())
+
+    def _look(self, compared: Compared, places: Sequence[Box]) -> tuple[F32, F32]:
+        """Return the defects' boxes in pixels of the part, and ``(N, 1 + C)`` probabilities."""
+        windows = cut((compared.reference, compared.part), places, self._net.side_px)
+        shares, odds = self._net.look(windows.pixels)
+        height, width = compared.part.shape
+        limits = np.array((width, height) * 2, np.float32)
+        return np.clip(np.round(windows.to_part(shares)), 0, limits), odds
+
+
+def looked_at(findings: Sequence[Finding]) -> list[Box]:
+    """Return the places of differences; a large one in pieces too, as it may be several defects."""
+    places = []
+    for x1, y1, x2, y2 in (finding.box for finding in findings):
+        places.append((x1, y1, x2, y2))
+        columns, rows = (-(-side // PIECE_PX) for side in (x2 - x1, y2 - y1))
+        if columns * rows > 1:
+            xs, ys = (
+                np.linspace(low, high, count + 1).astype(int).tolist()
+                for low, high, count in ((x1, x2, columns), (y1, y2, rows))
+            )
+            places += [
+                (xs[column], ys[row], xs[column + 1], ys[row + 1])
+                for row in range(rows)
+                for column in range(columns)
+            ]
+    return places[:MAX_LOOKS]
 
 
 def distinct(boxes: F32, scores: F32) -> list[int]:
@@ -152,10 +182,9 @@ def distinct(boxes: F32, scores: F32) -> list[int]:
     return [int(at) for at in np.asarray(kept).reshape(-1)]
 
 
-def _inside(boxes: F32, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    height, width = shape[:2]
-    limits = np.array((width, height) * 2, np.float32)
-    return np.asarray(np.clip(np.round(boxes), 0, limits), np.float32)
+def _box(box: F32) -> Box:
+    x1, y1, x2, y2 = (int(side) for side in box)
+    return x1, y1, x2, y2
 
 
 def _manifest(folder: Path) -> Manifest:
