@@ -3,7 +3,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format lint contracts eval-traffic eval-shelf \
         eval-person-nano eval-gates bench-models bench-edge bench-backends bench-tracker bench-queries bench-series \
-        models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink sim-spc clean
+        models train-person-nano dashboards check-dashboards faults-camera soak bench-uplink sim-spc \
+        train-inspection eval-inspection bench-inspection clean
 
 PY := .venv/bin
 SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src dashboards/src
@@ -102,6 +103,20 @@ faults-camera: setup ## how soon a camera is seen again after each fault, and wh
 
 bench-uplink: setup ## bytes per camera-day with every KPI, beside the video: var/bench/uplink.json (wants the mirror)
 	@$(PY)/python tests/perf/bench_uplink.py
+
+train-inspection: setup ## train the judge that names defects into var/train/inspection, not shipped: about 15 minutes (wants the mirror)
+	@tools/setup-training.sh
+	@$(PY)/python -m shopfloor_demo.pcb_windows --mirror $(or $(SHOPFLOOR_MIRROR),../shared) \
+	  --out var/train/inspection/windows.npz
+	@OMP_NUM_THREADS=1 $(PY)/python -m shopfloor_models.recipes.differences \
+	  --windows var/train/inspection/windows.npz --out var/train/inspection/pcb-differences \
+	  $(if $(shell grep -ow -m1 -e avx512_bf16 -e amx_bf16 /proc/cpuinfo 2>/dev/null),--half)
+
+eval-inspection: setup ## what each judge finds on DeepPCB: var/eval/inspection.json and .png (wants the mirror)
+	@OMP_NUM_THREADS=1 $(PY)/python tests/perf/eval_inspection.py
+
+bench-inspection: setup ## parts per second of each judge on one core: var/bench/inspection.json (wants the mirror)
+	@OMP_NUM_THREADS=1 $(PY)/python tests/perf/bench_inspection.py
 
 sim-spc: setup ## simulated run lengths of the control charts beside computed ones: var/bench/spc.json
 	@OMP_NUM_THREADS=1 $(PY)/python tests/perf/sim_spc.py

@@ -129,7 +129,10 @@ def _manifest(data: Labelled, parts: int, build: Path, settings: Settings) -> Ma
             )
         ],
         provenance=Provenance(
-            recipe=f"differences: {settings.epochs} epochs at {settings.learning_rate}",
+            recipe=(
+                f"differences: {settings.epochs} epochs at {settings.learning_rate}"
+                f"{' in bfloat16' if settings.half else ''}"
+            ),
             data_sha256=hashlib.sha256(data.windows.tobytes()).hexdigest(),
             seed=settings.seed,
             sources=[
@@ -150,9 +153,11 @@ def main() -> int:
     parser.add_argument("--windows", type=Path, required=True, help="NPZ of labelled windows")
     parser.add_argument("--out", type=Path, required=True, help="unpacked bundle")
     parser.add_argument("--epochs", type=int, default=Settings.epochs)
+    parser.add_argument("--half", action="store_true", help="bfloat16, for processors that have it")
     arguments = parser.parse_args()
+    settings = Settings(epochs=arguments.epochs, half=arguments.half)
     try:
-        manifest = make(arguments.windows, arguments.out, Settings(epochs=arguments.epochs))
+        manifest = make(arguments.windows, arguments.out, settings)
     except ModelsError as e:
         print(f"train-inspection: {e}", file=sys.stderr)
         return 2
