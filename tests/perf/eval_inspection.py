@@ -24,6 +24,7 @@ from shopfloor_demo.errors import OperatorError
 from shopfloor_demo.pcb import CLASSES, Pair, pairs
 from shopfloor_demo.pcb_scores import Marks, matched, mean_average_precision, score
 from shopfloor_demo.settings import REPOSITORY
+from shopfloor_edge.inspection.judges.cascade import Cascade
 from shopfloor_edge.inspection.ports import Finding, Grey, Verdict
 
 FOLDER = REPOSITORY / "var" / "eval"
@@ -44,6 +45,8 @@ class Figures:
     """Verdicts on the parts with defects; a pass is an escape."""
     good: Counter[str] = field(default_factory=Counter)
     """Verdicts on the good parts; a fail is a false reject."""
+    asked: int = 0
+    """Bad and good parts that a cascade's stronger judge has seen."""
     wrong: list[tuple[Pair, Marks]] = field(default_factory=list)
     """Parts with a finding or a label that has no match."""
 
@@ -58,6 +61,7 @@ class Figures:
             "defects": found.labelled,
             "verdicts_on_bad_parts": dict(self.bad),
             "verdicts_on_good_parts": dict(self.good),
+            "stronger_judge_asked": self.asked,
         }
 
 
@@ -75,6 +79,7 @@ def evaluate(entry: Entry, data: list[Pair]) -> Figures:
         )
         figures.bad[judgement.verdict] += 1
         figures.good[judge.judge(_good(pair.reference, random)).verdict] += 1
+        figures.asked += judge.asked if isinstance(judge, Cascade) else 0
         if not len(found.boxes) == len(labels.boxes) == len(matched(found, labels)):
             figures.wrong.append((pair, found))
     return figures
@@ -140,9 +145,7 @@ def main() -> int:
     cv2.setNumThreads(1)
     FOLDER.mkdir(parents=True, exist_ok=True)
     rows: dict[str, dict[str, dict[str, object]]] = {"val": {}, "train": {}}
-    table = Table(
-        "judge", "list", "classes", "F", "precision", "recall", "mAP", "bad parts", "good parts"
-    )
+    table = Table("judge", "list", "F", "precision", "recall", "mAP", "bad", "good")
     for name, entry in entries().items():
         for split, some in data.items():
             figures = evaluate(entry, some)
@@ -155,6 +158,7 @@ def main() -> int:
             if split == "val" and entry.names_classes:
                 draw(figures, FOLDER / "inspection.png")
     console.print(table)
+    console.print("bad and good parts: pass/fail/review; trained: with classes")
     if "trained" not in rows["val"]:
         console.print(NO_BUNDLE)
     report = {
@@ -173,7 +177,7 @@ def main() -> int:
 
 
 def _verdicts(counted: Counter[str]) -> str:
-    return ", ".join(f"{counted[verdict]} {verdict}" for verdict in Verdict if counted[verdict])
+    return "/".join(str(counted[verdict]) for verdict in Verdict)
 
 
 if __name__ == "__main__":

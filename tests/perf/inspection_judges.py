@@ -13,7 +13,7 @@ from shopfloor_demo.pcb import THRESHOLD
 from shopfloor_demo.settings import REPOSITORY, read_settings
 from shopfloor_edge.inspection.judges.cascade import Cascade
 from shopfloor_edge.inspection.judges.template import TemplateJudge
-from shopfloor_edge.inspection.judges.trained import DIFFERENCES, Band, DifferenceNet, TrainedJudge
+from shopfloor_edge.inspection.judges.trained import Band, DifferenceNet, TrainedJudge
 from shopfloor_edge.inspection.ports import Grey, Judge
 from shopfloor_edge.inspection.registration import Reference
 
@@ -47,7 +47,7 @@ def entries() -> dict[str, Entry]:
 
     def cascade(good: Grey) -> Judge:
         reference = Reference(good, THRESHOLD)
-        return Cascade(TemplateJudge(reference, DIFFERENCES), TrainedJudge(reference, net))
+        return Cascade(TemplateJudge(reference), TrainedJudge(reference, net))
 
     return {
         "template": template,

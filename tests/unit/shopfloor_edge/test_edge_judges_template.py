@@ -100,6 +100,15 @@ def test_an_edge_within_the_tolerance_is_no_defect() -> None:
     assert strict.judge(noisy(thicker)).verdict is not Verdict.PASS
 
 
+@pytest.mark.parametrize(("by", "verdict"), [(4, Verdict.PASS), (12, Verdict.FAIL)])
+def test_a_place_that_lies_a_little_off_by_itself_is_no_defect(by: int, verdict: Verdict) -> None:
+    pad = np.s_[boards.SIZE - 80 : boards.SIZE - 20, boards.SIZE - 80 : boards.SIZE - 16]
+    part = GOOD.copy()
+    part[pad] = moved(np.ascontiguousarray(GOOD[pad]), -by, 0)
+
+    assert JUDGE.judge(noisy(part)).verdict is verdict
+
+
 def test_no_part_is_not_passed() -> None:
     empty = noisy(np.full_like(GOOD, boards.BARE))
 

@@ -152,7 +152,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--windows", type=Path, required=True, help="NPZ of labelled windows")
     parser.add_argument("--out", type=Path, required=True, help="unpacked bundle")
-    parser.add_argument("--epochs", type=int, default=Settings.epochs)
+    parser.add_argument("--epochs", type=int, default=Settings().epochs)
     parser.add_argument("--half", action="store_true", help="bfloat16, for processors that have it")
     arguments = parser.parse_args()
     settings = Settings(epochs=arguments.epochs, half=arguments.half)

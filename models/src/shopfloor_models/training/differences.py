@@ -54,7 +54,7 @@ class Labelled:
     @property
     def wide(self) -> float:
         """How many times wider the windows are than the network's input."""
-        return self.windows.shape[1] / self.side_px
+        return float(self.windows.shape[1] / self.side_px)
 
 
 @dataclass(frozen=True, slots=True)
