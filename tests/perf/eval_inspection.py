@@ -155,7 +155,7 @@ def main() -> int:
             figures = evaluate(entry, some)
             row = rows[split][name] = figures.row()
             table.add_row(
-                name, split, "yes" if entry.names_classes else "no",
+                name, split,
                 *(f"{row[key]:.4f}" for key in ("f", "precision", "recall", "map")),
                 _verdicts(figures.bad), _verdicts(figures.good),
             )  # fmt: skip

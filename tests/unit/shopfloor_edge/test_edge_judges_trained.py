@@ -24,6 +24,7 @@ from shopfloor_edge.inspection.judges.trained import (
     TrainedJudge,
     distinct,
     looked_at,
+    turned_back,
 )
 from shopfloor_edge.inspection.judges.windows import ROOM, cut
 from shopfloor_edge.inspection.ports import Doubt, Finding, Verdict
@@ -117,6 +118,19 @@ def test_a_large_difference_is_looked_at_in_pieces_too() -> None:
     assert len(pieces) == 3
     assert (pieces[0][0], pieces[-1][2]) == (large.box[0], large.box[2])
     assert all(left[2] == right[0] for left, right in itertools.pairwise(pieces))
+
+
+@given(st.lists(st.integers(0, 9), min_size=4, max_size=4))
+def test_a_box_is_turned_back_with_its_picture(sides: list[int]) -> None:
+    (left, right), (top, bottom) = sorted(sides[:2]), sorted(sides[2:])
+    picture = np.zeros((10, 10), np.uint8)
+    picture[top : bottom + 1, left : right + 1] = 1
+
+    ys, xs = np.nonzero(np.rot90(picture))
+    turned = np.array([[xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]], np.float32) / 10
+
+    expected = np.array([[left, top, right + 1, bottom + 1]], np.float32) / 10
+    np.testing.assert_allclose(turned_back(turned), expected, atol=1e-6)
 
 
 def test_of_overlapping_boxes_the_best_stays() -> None:

@@ -134,8 +134,10 @@ class TrainedJudge:
         boxes, odds = self._look(compared, places)
         worth = np.flatnonzero(1.0 - odds[:, 0] >= self._band.review_at)
         if len(worth):
-            again, more = self._look(compared, [_box(boxes[at]) for at in worth])
-            boxes[worth], odds[worth] = again, (odds[worth] + more) / 2
+            again = [_box(boxes[at]) for at in worth]
+            looks = [self._look(compared, again, turns) for turns in range(4)]
+            boxes[worth] = np.mean([where for where, _ in looks], 0)
+            odds[worth] = np.mean([odds[worth], *(more for _, more in looks)], 0)
         findings = tuple(
             Finding(
                 _box(boxes[at]),
@@ -147,10 +149,17 @@ class TrainedJudge:
         )
         return findings, float(1.0 - odds[:, 0].min())
 
-    def _look(self, compared: Compared, places: Sequence[Box]) -> tuple[F32, F32]:
-        """Return the defects' boxes in pixels of the part, and ``(N, 1 + C)`` probabilities."""
+    def _look(self, compared: Compared, places: Sequence[Box], turns: int = 0) -> tuple[F32, F32]:
+        """Return the defects' boxes in pixels of the part, and ``(N, 1 + C)`` probabilities.
+
+        Args:
+            turns: quarter turns, counterclockwise, of what the network sees.
+        """
         windows = cut((compared.reference, compared.part), places, self._net.side_px)
-        shares, odds = self._net.look(windows.pixels)
+        turned = np.ascontiguousarray(np.rot90(windows.pixels, turns, (1, 2)))
+        shares, odds = self._net.look(turned)
+        for _ in range(turns):
+            shares = turned_back(shares)
         height, width = compared.part.shape
         limits = np.array((width, height) * 2, np.float32)
         return np.clip(np.round(windows.to_part(shares)), 0, limits), odds
@@ -180,6 +189,12 @@ def distinct(boxes: F32, scores: F32) -> list[int]:
     sizes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
     kept = cv2.dnn.NMSBoxes(sizes.tolist(), scores.tolist(), 0.0, SAME_IOU)
     return [int(at) for at in np.asarray(kept).reshape(-1)]
+
+
+def turned_back(shares: F32) -> F32:
+    """Return boxes ``(N, 4)`` of a square as they were before it was turned counterclockwise."""
+    x1, y1, x2, y2 = shares.T
+    return np.stack([1 - y2, x1, 1 - y1, x2], 1)
 
 
 def _box(box: F32) -> Box:
