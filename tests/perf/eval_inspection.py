@@ -1,8 +1,8 @@
 """``make eval-inspection``: how well each judge finds what is wrong, on DeepPCB's val list.
 
 The rule is the paper's: a box is right at an intersection over union of at least 0.33, one to
-one; for the trained judge of the right class too. Nothing was trained or chosen on the val list;
-the train list stands beside it. Good parts are the references themselves, moved and made noisy.
+one; for the trained judge of the right class too. No weight and no setting comes from the val
+list; the train list stands beside it. Good parts are the references themselves, moved and made noisy.
 """
 
 from __future__ import annotations
