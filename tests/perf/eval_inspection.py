@@ -2,7 +2,7 @@
 
 The rule is the paper's: a box is right at an intersection over union of at least 0.33, one to
 one; for the trained judge of the right class too. No weight and no setting comes from the val
-list; the train list stands beside it. Good parts are the references themselves, moved and made noisy.
+list; the train list stands beside it. Good parts are the references, moved and made noisy.
 """
 
 from __future__ import annotations
