@@ -135,6 +135,20 @@ bench-uplink: setup ## bytes per camera-day with every KPI, beside the video: va
 
 chaos-ingest: setup ## kill replicas, database and broker under load, then count: var/bench/chaos-ingest.json (SECONDS=120)
 	@$(PY)/python tests/perf/chaos_ingest.py --seconds $(or $(SECONDS),120)
+train-inspection: setup ## train the judge that names defects into var/train/inspection, not shipped: about 15 minutes (wants the mirror)
+	@tools/setup-training.sh
+	@$(PY)/python -m shopfloor_demo.pcb_windows --mirror $(or $(SHOPFLOOR_MIRROR),../shared) \
+	  --out var/train/inspection/windows.npz
+	@OMP_NUM_THREADS=1 $(PY)/python -m shopfloor_models.recipes.differences \
+	  --windows var/train/inspection/windows.npz --out var/train/inspection/pcb-differences \
+	  $(if $(shell grep -ow -m1 -e avx512_bf16 -e amx_bf16 /proc/cpuinfo 2>/dev/null),--half)
+
+eval-inspection: setup ## what each judge finds on DeepPCB: var/eval/inspection.json and .png (wants the mirror)
+	@OMP_NUM_THREADS=1 $(PY)/python tests/perf/eval_inspection.py
+
+bench-inspection: setup ## parts per second of each judge on one core: var/bench/inspection.json (wants the mirror)
+	@OMP_NUM_THREADS=1 $(PY)/python tests/perf/bench_inspection.py
+
 sim-spc: setup ## simulated run lengths of the control charts beside computed ones: var/bench/spc.json
 	@OMP_NUM_THREADS=1 $(PY)/python tests/perf/sim_spc.py
 

@@ -38,8 +38,10 @@ class Detector:
         """Compare the file with the manifest, before any frame is lost on it.
 
         Raises:
-            BundleError: its input or output is not what the manifest says.
+            BundleError: its input or output is not what the manifest says, or it does not detect.
         """
+        if manifest.task != "detect":
+            raise BundleError(f"{path}: {manifest.name} is made to {manifest.task}, not to detect")
         preprocess = manifest.preprocess
         self._runtime, self._head = runtime, manifest.head
         self._spec = head_spec(manifest, wanted)

@@ -22,6 +22,8 @@ FLAT_SHARE = 0.1
 """Of the reference's contrast: there is nothing in the picture."""
 SHARP_SHARE = 0.35
 """Of the reference's sharpness; a lens that is dirty or out of focus has less."""
+LIKE_SHARE = 0.2
+"""As below; a part that differs less is upright without a look at how well it fits upside down."""
 UNLIKE_SHARE = 0.5
 """Pixels that differ, as a share of what two unrelated pictures of the same grey levels differ."""
 
@@ -50,7 +52,7 @@ class Reference:
 
     def __init__(self, picture: Grey, threshold: float | None = None) -> None:
         self.picture: Grey = np.asarray(cv2.medianBlur(picture, 3), np.uint8)
-        self._contrast = float(picture.std())
+        self._contrast = _contrast(picture)
         self._is_plain = self._contrast < PLAIN_CONTRAST
         if self._is_plain and threshold is None:
             raise ValueError(
@@ -76,7 +78,7 @@ class Reference:
             return Doubt.DARK
         if self._is_plain:
             return None
-        if float(part.std()) < FLAT_SHARE * self._contrast:
+        if _contrast(part) < FLAT_SHARE * self._contrast:
             return Doubt.NO_PART
         if _sharpness(part) < SHARP_SHARE * self._sharpness:
             return Doubt.BLURRED
@@ -87,10 +89,13 @@ class Reference:
         if self._is_plain:
             return Placement(self.picture, 0, 0, 0.0)
         placed = _place(self.picture, part)
+        if placed.unlike < LIKE_SHARE:
+            return placed
+        turned = _place(self._turned, part)
+        if turned.unlike < min(placed.unlike, UNLIKE_SHARE):
+            return Doubt.TURNED
         if placed.unlike < UNLIKE_SHARE:
             return placed
-        if _place(self._turned, part).unlike < UNLIKE_SHARE:
-            return Doubt.TURNED
         return Doubt.HALF_PART if self._is_half(part) else Doubt.OTHER_PRODUCT
 
     def _is_half(self, part: Grey) -> bool:
@@ -111,10 +116,7 @@ def _place(reference: Grey, part: Grey) -> Placement:
     dx, dy = _search(small_reference, small_part, around=(0, 0), reach=SEARCH_PX // COARSE)
     dx, dy = _search(reference, part, around=(dx * COARSE, dy * COARSE), reach=FINE_PX)
     moved = shifted(reference, -dx, -dy)
-    spread = float(
-        cv2.norm(part, shifted(part, part.shape[1] // 3, part.shape[0] // 3), cv2.NORM_L1)
-    )
-    unlike = float(cv2.norm(part, moved, cv2.NORM_L1)) / max(1.0, spread)
+    unlike = _difference(part, moved) / max(1e-3, _spread(part))
     return Placement(moved, dx, dy, unlike)
 
 
@@ -134,12 +136,14 @@ def _search(reference: Grey, part: Grey, *, around: tuple[int, int], reach: int)
 
 
 def shifted(picture: Grey, dx: int, dy: int) -> Grey:
-    """Return ``picture`` moved right and down; its border is repeated."""
-    move = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
+    """Return ``picture`` moved right and down by less than its size; its border is repeated."""
     height, width = picture.shape
-    moved: Grey = cv2.warpAffine(
-        picture, move, (width, height), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
-    )  # type: ignore[assignment]
+    left, top = max(0, dx), max(0, dy)
+    right, bottom = left - dx, top - dy
+    moved: Grey = cv2.copyMakeBorder(
+        picture[bottom : height - top, right : width - left],
+        top, bottom, left, right, cv2.BORDER_REPLICATE,
+    )  # type: ignore[assignment]  # fmt: skip
     return moved
 
 
@@ -151,4 +155,19 @@ def _shrink(picture: Grey, by: int) -> Grey:
 
 def _sharpness(picture: Grey) -> float:
     """Mean square of the Laplacian per contrast: falls when edges are smeared."""
-    return float(cv2.Laplacian(picture, cv2.CV_32F).var()) / max(1.0, float(picture.var()))
+    return _contrast(cv2.Laplacian(picture, cv2.CV_16S)) ** 2 / max(1.0, _contrast(picture) ** 2)
+
+
+def _contrast(picture: cv2.typing.MatLike) -> float:
+    return float(cv2.meanStdDev(picture)[1].item())
+
+
+def _difference(one: Grey, other: Grey) -> float:
+    """Return the mean difference of two pictures' pixels."""
+    return float(cv2.norm(one, other, cv2.NORM_L1)) / one.size
+
+
+def _spread(part: Grey) -> float:
+    """Return how much pixels differ that have nothing to do with each other."""
+    down, right = part.shape[0] // 3, part.shape[1] // 3
+    return _difference(part[down:, right:], part[:-down, :-right])

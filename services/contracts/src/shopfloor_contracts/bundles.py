@@ -25,6 +25,9 @@ class Head(StrEnum):
     """``(N, A, 5 + C)``: xy offsets, log sizes, objectness, class scores, on strides 8, 16, 32."""
     END2END = "end2end"
     """``(N, K, 6)``: x1, y1, x2, y2, score, class in input pixels; no NMS needed."""
+    DIFFERENCES = "differences"
+    """``(N, 5 + C)`` of N windows around differences: the defect's box as shares of the window,
+    then logits of no defect and of each class."""
 
 
 class Preprocess(Operator):
@@ -33,7 +36,8 @@ class Preprocess(Operator):
     width_px: Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
     height_px: Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
     layout: Literal["nchw-float32", "nhwc-uint8"]
-    colour: Literal["bgr", "rgb"]
+    colour: Literal["bgr", "rgb", "reference-part"]
+    """``reference-part``: two grey channels, a good part and the one that is judged."""
     scale: Annotated[float, Field(gt=0)] = 1.0
     """Multiplied with 0–255 pixels."""
     letterbox: Literal["top-left", "centre"]
@@ -105,7 +109,7 @@ class Manifest(Operator):
 
     name: Slug
     version: Annotated[str, Field(min_length=1, max_length=64)]
-    task: Literal["detect"]
+    task: Literal["detect", "classify-differences"]
     licence: Annotated[str, Field(min_length=1, max_length=64)]
     source: Annotated[str, Field(max_length=200)]
     classes: Annotated[list[str], Field(min_length=1, max_length=1000)]
@@ -122,6 +126,18 @@ class Manifest(Operator):
     @model_validator(mode="after")
     def _targets_are_unique(self) -> Manifest:
         refuse_twins("build", [build.target for build in self.builds])
+        return self
+
+    @model_validator(mode="after")
+    def _head_and_colour_suit_the_task(self) -> Manifest:
+        judges = self.task == "classify-differences"
+        if judges != (self.head is Head.DIFFERENCES) or judges != (
+            self.preprocess.colour == "reference-part"
+        ):
+            raise ValueError(
+                f"task {self.task} does not go with head {self.head.value} "
+                f"and colour {self.preprocess.colour}"
+            )
         return self
 
     def build_for(self, target: str) -> Build | None:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from shopfloor_edge.inspection.ports import Box, Doubt, Finding, Grey, Judgement, Verdict
-from shopfloor_edge.inspection.registration import Reference, shifted
+from shopfloor_edge.inspection.registration import Reference
 
 CLASS = "difference"
 MAX_FINDINGS = 100
@@ -39,6 +40,16 @@ class Tolerance:
     """Findings' boxes are made larger on each side, as people draw them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A part beside the reference, which has been moved to where the part is."""
+
+    reference: Grey
+    part: Grey
+    """Denoised."""
+    findings: tuple[Finding, ...]
+
+
 class TemplateJudge:
     """Compares with one good part.
 
@@ -57,40 +68,54 @@ class TemplateJudge:
 
     def judge(self, part: Grey) -> Judgement:
         """Judge one part; see ``Judge``."""
+        compared = self.compare(part)
+        if isinstance(compared, Doubt):
+            return Judgement(Verdict.REVIEW, doubt=compared)
+        findings = compared.findings
+        return Judgement(Verdict.FAIL if findings else Verdict.PASS, findings)
+
+    def compare(self, part: Grey) -> Compared | Doubt:
+        """Return where the part differs, or why that cannot be told."""
         doubt = self._reference.look(part)
         if doubt is not None:
-            return Judgement(Verdict.REVIEW, doubt=doubt)
+            return doubt
         clean: Grey = cv2.medianBlur(part, 3)  # type: ignore[assignment]
         placed = self._reference.place(clean)
         if isinstance(placed, Doubt):
-            return Judgement(Verdict.REVIEW, doubt=placed)
+            return placed
         good, seen = (self._material(picture) for picture in (placed.reference, clean))
         border = max(self._tolerance.edge_px // 2 + 1, abs(placed.dx), abs(placed.dy))
         findings = self._findings(good, seen, border)
         if len(findings) > MAX_FINDINGS:
-            return Judgement(Verdict.REVIEW, doubt=Doubt.OTHER_PRODUCT)
-        return Judgement(Verdict.FAIL if findings else Verdict.PASS, tuple(findings))
+            return Doubt.OTHER_PRODUCT
+        return Compared(placed.reference, clean, tuple(findings))
 
     def _material(self, picture: Grey) -> Grey:
-        material: Grey = (picture > self._reference.threshold).astype(np.uint8)
-        return material
+        # OpenCV rounds a threshold down for whole-number pictures, as a comparison does.
+        return np.asarray(
+            cv2.threshold(picture, self._reference.threshold, 1, cv2.THRESH_BINARY)[1], np.uint8
+        )
+
+    def _limits(self, good: Grey) -> tuple[Grey, Grey]:
+        """Return where material may be, and where it must be."""
+        may_be: Grey = cv2.dilate(good, self._edge)  # type: ignore[assignment]
+        must_be: Grey = cv2.erode(good, self._edge)  # type: ignore[assignment]
+        return may_be, must_be
 
     def _differences(self, good: Grey, seen: Grey) -> Grey:
-        may_be = np.asarray(cv2.dilate(good, self._edge), np.uint8)
-        must_be = np.asarray(cv2.erode(good, self._edge), np.uint8)
+        may_be, must_be = self._limits(good)
         return (seen & (1 - may_be)) | (must_be & (1 - seen))
 
     def _findings(self, good: Grey, seen: Grey, border: int) -> list[Finding]:
         differs = self._differences(good, seen)
         _clear_border(differs, border)
-        count, labels, statistics, _ = cv2.connectedComponentsWithStats(
-            cv2.dilate(differs, self._join), connectivity=8
+        outlines, _ = cv2.findContours(
+            cv2.dilate(differs, self._join), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
         )
         findings = []
-        for number in range(1, min(count, 10 * MAX_FINDINGS)):
-            x, y, width, height = (int(v) for v in statistics[number, :4])
-            place = np.s_[y : y + height, x : x + width]
-            area = int(np.count_nonzero(differs[place] & (labels[place] == number)))
+        for outline in outlines[: 10 * MAX_FINDINGS]:
+            x, y, width, height = cv2.boundingRect(outline)
+            area = _area(differs[y : y + height, x : x + width], outline, (x, y))
             if area < self._tolerance.area_px:
                 continue
             area = min(area, self._unexplained((x, y, x + width, y + height), good, seen))
@@ -107,16 +132,12 @@ class TemplateJudge:
             max(0, y1 - edge - 2 * reach) : y2 + edge + 2 * reach,
             max(0, x1 - edge - 2 * reach) : x2 + edge + 2 * reach,
         ]
-        here, seen_here = good[around], seen[around]
-        inner = np.s_[reach:-reach, reach:-reach]
-        least = here.size
-        for dy in range(-reach, reach + 1):
-            for dx in range(-reach, reach + 1):
-                left = self._differences(shifted(here, dx, dy), seen_here)[inner]
-                least = min(least, int(cv2.countNonZero(left)))
-                if least < self._tolerance.area_px:
-                    return least
-        return least
+        may_be, must_be = self._limits(good[around])
+        there = seen[around][reach : -reach or None, reach : -reach or None]
+        # A product of two masks, summed at every move, counts the pixels that both have.
+        explained = _at_each_move(may_be, there)
+        missing = _at_each_move(must_be, 1 - there)
+        return round(float((missing - explained).min()) + cv2.countNonZero(there))
 
     def _grown(self, box: Box, shape: tuple[int, ...]) -> Box:
         """Undo what joining added, and grow."""
@@ -128,6 +149,19 @@ class TemplateJudge:
             min(shape[1], x2 + by),
             min(shape[0], y2 + by),
         )
+
+
+def _area(differs: Grey, outline: cv2.typing.MatLike, corner: tuple[int, int]) -> int:
+    """Return the differing pixels inside an outline whose surrounding box begins at ``corner``."""
+    inside = np.zeros_like(differs)
+    cv2.drawContours(inside, [outline], 0, 1, cv2.FILLED, offset=(-corner[0], -corner[1]))
+    return cv2.countNonZero(differs & inside)
+
+
+def _at_each_move(mask: Grey, there: Grey) -> NDArray[np.float32]:
+    """Return how many pixels two masks share, for each place of the smaller in the larger."""
+    shared = cv2.matchTemplate(mask.astype(np.float32), there.astype(np.float32), cv2.TM_CCORR)
+    return np.asarray(shared, np.float32)
 
 
 def _clear_border(picture: Grey, width: int) -> None:
