@@ -7,13 +7,16 @@ import cv2
 import numpy as np
 import pytest
 
+from fakes.differences import network, write_bundle
 from fakes.line import FakeCamera, FakeLine
 from fakes.station_files import StationFiles
 from shopfloor_contracts.alerts import AlertData, AlertState
 from shopfloor_contracts.errors import RecipeError
-from shopfloor_edge.errors import OperatorError
+from shopfloor_edge.errors import BundleError, OperatorError
 from shopfloor_edge.inspection.arrivals import Trigger, TriggerQueue
 from shopfloor_edge.inspection.evidence import EvidenceStore
+from shopfloor_edge.inspection.judges.cascade import Cascade
+from shopfloor_edge.inspection.judges.trained import TrainedJudge
 from shopfloor_edge.inspection.ports import Verdict
 from shopfloor_edge.inspection.triggers.mqtt import parse_trigger
 from shopfloor_edge.journal.outbox import Outbox
@@ -209,9 +212,32 @@ def test_a_chart_of_a_class_that_the_judge_does_not_know_is_refused(files):
         Bench(files)
 
 
+@pytest.mark.parametrize(("kind", "judge"), [("trained", TrainedJudge), ("cascade", Cascade)])
+def test_a_network_judges_where_the_recipe_says_so(files, kind, judge):
+    write_bundle(files.folder / "net", network())
+    files.recipe.write_text(
+        files.recipe.read_text() + f'\n[judge]\nkind = "{kind}"\nnetwork = "net"\n'
+    )
+
+    judges = build_judges(load_recipe(files.recipe))
+
+    assert [type(one) for one in judges.values()] == [judge]
+
+
+def test_a_judge_without_its_network_is_named(files):
+    files.recipe.write_text(
+        files.recipe.read_text() + '\n[judge]\nkind = "trained"\nnetwork = "net"\n'
+    )
+
+    with pytest.raises(BundleError, match="net"):
+        build_judges(load_recipe(files.recipe))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
+        ("[[watch]]", '[judge]\nkind = "trained"\n[[watch]]', "'trained' wants a network"),
+        ("[[watch]]", '[judge]\nnetwork = "n"\n[[watch]]', "'template' takes no network"),
         ("station =", "staton =", "unknown key 'staton'; did you mean 'station'"),
         ("p1 = 0.2", "p1 = 0.001", "p0 must be below p1"),
         ('kind = "frames"', 'kind = "settle"', "no motion to settle"),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shopfloor_contracts.alerts import AlertData, AlertState
-from shopfloor_contracts.events import EVENT_NAMESPACE, source_of
+from shopfloor_contracts.events import source_of
+from shopfloor_contracts.identity import EVENT_NAMESPACE
 from shopfloor_contracts.recipes import ALL, Recipe
 from shopfloor_contracts.rules import Severity
 from shopfloor_edge.journal.outbox import Draft

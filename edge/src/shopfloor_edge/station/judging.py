@@ -9,7 +9,9 @@ from pathlib import Path
 from shopfloor_contracts.recipes import JudgeSpec, ProductSpec, Recipe
 from shopfloor_edge.errors import OperatorError
 from shopfloor_edge.inspection.capture import read_grey
+from shopfloor_edge.inspection.judges.cascade import Cascade
 from shopfloor_edge.inspection.judges.template import CLASS, TemplateJudge, Tolerance
+from shopfloor_edge.inspection.judges.trained import Band, DifferenceNet, TrainedJudge
 from shopfloor_edge.inspection.ports import Judge, Verdict
 from shopfloor_edge.inspection.registration import Reference
 from shopfloor_edge.spc.guard import ALL
@@ -21,32 +23,50 @@ def build_judges(recipe: Recipe) -> dict[str, Judge]:
     Raises:
         OperatorError: a reference that is absent or shows nothing, or charts of classes that no
             judge knows; says which.
+        BundleError: the judge's network cannot be used; says why.
     """
-    judges = {product.name: _template(product, recipe.judge) for product in recipe.products}
-    unknown = [w.name for w in recipe.watch if w.name not in (ALL, *classes_of(recipe.judge))]
+    network = None if recipe.judge.network is None else DifferenceNet(Path(recipe.judge.network))
+    classes = _classes(recipe.judge, network)
+    unknown = [w.name for w in recipe.watch if w.name not in (ALL, *classes)]
     if unknown:
         raise OperatorError(
             f"watch {unknown[0]!r}: judge {recipe.judge.kind!r} knows no such class; it knows "
-            f"{', '.join(classes_of(recipe.judge))}"
+            f"{', '.join(classes)}"
         )
-    return judges
+    return {
+        product.name: _judge(_reference(product), recipe.judge, network)
+        for product in recipe.products
+    }
 
 
-def classes_of(spec: JudgeSpec) -> tuple[str, ...]:
+def _classes(spec: JudgeSpec, network: DifferenceNet | None) -> tuple[str, ...]:
     """Return the classes of defects that a judge can tell."""
-    return {"template": (CLASS,)}[spec.kind]
+    if network is None:
+        return (CLASS,)
+    # A cascade names no class where its cheap judge is sure.
+    return (*network.classes, CLASS) if spec.kind == "cascade" else network.classes
+
+
+def _judge(reference: Reference, spec: JudgeSpec, network: DifferenceNet | None) -> Judge:
+    template = TemplateJudge(reference, Tolerance(edge_px=spec.edge_px, area_px=spec.area_px))
+    if network is None:
+        return template
+    trained = TrainedJudge(reference, network, Band(spec.review_at, spec.fail_at))
+    return Cascade(template, trained) if spec.kind == "cascade" else trained
 
 
 def digest_of(recipe: Recipe) -> str:
-    """Return the SHA-256 of the judge with its references.
+    """Return the SHA-256 of the judge with its references, and its network by its manifest.
 
     Raises:
-        OperatorError: a reference cannot be read.
+        OperatorError: one of them cannot be read.
     """
     digest = hashlib.sha256(recipe.judge.model_dump_json().encode())
+    if recipe.judge.network is not None:
+        digest.update(_read(Path(recipe.judge.network) / "manifest.json", "judge"))
     for product in recipe.products:
         digest.update(product.name.encode())
-        digest.update(_content(product))
+        digest.update(_read(Path(product.reference), f"product {product.name!r}"))
     return digest.hexdigest()
 
 
@@ -73,21 +93,18 @@ def judge_golden(
     return wrong
 
 
-def _template(product: ProductSpec, spec: JudgeSpec) -> Judge:
+def _reference(product: ProductSpec) -> Reference:
     picture = read_grey(Path(product.reference))
     if picture is None:
         raise OperatorError(f"product {product.name!r}: {product.reference} is no picture")
     try:
-        reference = Reference(picture, product.threshold)
+        return Reference(picture, product.threshold)
     except ValueError as e:
         raise OperatorError(f"product {product.name!r}: {e}") from e
-    return TemplateJudge(reference, Tolerance(edge_px=spec.edge_px, area_px=spec.area_px))
 
 
-def _content(product: ProductSpec) -> bytes:
+def _read(path: Path, what: str) -> bytes:
     try:
-        return Path(product.reference).read_bytes()
+        return path.read_bytes()
     except OSError as e:
-        raise OperatorError(
-            f"product {product.name!r}: {product.reference}: {e.strerror or e}"
-        ) from e
+        raise OperatorError(f"{what}: {path}: {e.strerror or e}") from e

@@ -33,7 +33,12 @@ def _rooted(recipe: Recipe, root: Path) -> Recipe:
         p.model_copy(update={"reference": str(root / p.reference)}) for p in recipe.products
     ]
     golden = [g.model_copy(update={"picture": str(root / g.picture)}) for g in recipe.golden]
+    judge = recipe.judge
+    if judge.network is not None:
+        judge = judge.model_copy(update={"network": str(root / judge.network)})
     source = recipe.source
     if source.startswith(FOLDER):
         source = FOLDER + str(root / source.removeprefix(FOLDER))
-    return recipe.model_copy(update={"products": products, "golden": golden, "source": source})
+    return recipe.model_copy(
+        update={"products": products, "golden": golden, "judge": judge, "source": source}
+    )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from shopfloor_contracts.base import Operator, Slug, refuse_twins
+from shopfloor_contracts.base import Operator, Ratio, Slug, refuse_twins
 from shopfloor_contracts.errors import RecipeError
 from shopfloor_contracts.problems import describe
 
@@ -100,11 +100,31 @@ class ProductSpec(Operator):
 class JudgeSpec(Operator):
     """What judges."""
 
-    kind: Literal["template"] = "template"
+    kind: Literal["template", "trained", "cascade"] = "template"
+    """Compare with the reference; let a network name what differs; or the second only where the
+    first is in doubt."""
+    network: Annotated[str, Field(max_length=500)] | None = None
+    """Folder of an unpacked bundle of task ``classify-differences``; not for ``template``."""
+    review_at: Ratio = 0.2
+    """A network's score from which a person decides."""
+    fail_at: Ratio = 0.5
     area_px: Annotated[int, Field(ge=1, le=100_000)] = 6
     """Differing pixels that are a finding."""
     edge_px: Annotated[int, Field(ge=1, le=99)] = 5
     """Width of the band around edges in which material may begin or end."""
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> JudgeSpec:
+        if (self.kind == "template") != (self.network is None):
+            raise ValueError(
+                f"judge {self.kind!r} {'takes no' if self.network else 'wants a'} network"
+            )
+        if self.review_at > self.fail_at:
+            raise ValueError(
+                f"review_at must not be above fail_at, found {self.review_at:g} and "
+                f"{self.fail_at:g}"
+            )
+        return self
 
 
 class ChartSpec(Operator):
