@@ -9,7 +9,11 @@ import sys
 from pathlib import Path
 
 from shopfloor_contracts.errors import ContractError
-from shopfloor_edge.commissioning.arguments import add_camera_commands, add_spc_commands
+from shopfloor_edge.commissioning.arguments import (
+    add_camera_commands,
+    add_sense_options,
+    add_spc_commands,
+)
 from shopfloor_edge.errors import EdgeError, OperatorError
 from shopfloor_edge.logs import configure_logging
 from shopfloor_edge.settings import load_site
@@ -25,6 +29,7 @@ EXAMPLES = """examples:
   shopfloor-edge agent --site store.toml --drain        send what waits, then end
   shopfloor-edge ledger --state var/demo/state          what each figure rests on
   shopfloor-edge spc design --p0 .01 --p1 .03 --arl0 1e6  charts of a defect rate
+  shopfloor-edge sense --config machines.toml           listen to machines' sensors
   shopfloor-edge uplink --state var/demo/state          bytes sent, by day and kind
 
 exit codes: 0 done, 1 our fault or worth a retry, 2 something that you can mend
@@ -56,7 +61,9 @@ def build_parser() -> argparse.ArgumentParser:
     ledger.add_argument("--json", action="store_true", help="print one JSON object")
     uplink = commands.add_parser("uplink", help="show what has left, beside the video that did not")
     uplink.add_argument("--json", action="store_true", help="print one JSON object")
-    for command in (vision, agent, ledger, uplink, doctor):
+    sense = commands.add_parser("sense", help="listen to sensors of machines, chart their figures")
+    add_sense_options(sense)
+    for command in (vision, agent, ledger, uplink, doctor, sense):
         command.add_argument(
             "--state",
             type=Path,
@@ -94,6 +101,10 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "fetch":
         return _fetch(arguments.bundle)
+    if arguments.command == "sense":
+        app = importlib.import_module("shopfloor_edge.sensors.app")
+        options = app.Options(arguments.replay, tuple(arguments.relearn))
+        return int(app.run_sense(arguments.config, arguments.state, options))
     if arguments.command in ("camera", "ledger", "uplink", "doctor", "spc"):
         return _look(arguments)
     site = load_site(arguments.site)

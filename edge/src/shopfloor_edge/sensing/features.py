@@ -106,3 +106,17 @@ def line_ratio(signal: Signal, rate_hz: float, at_hz: float) -> float:
     near = np.abs(frequencies - at_hz) <= max(0.02 * at_hz, rate_hz / len(signal))
     floor = float(np.median(power[1:]))
     return float(power[near].max() / floor) if floor > 0 else 0.0
+
+
+_FIGURES = {"mean": mean, "rms": rms, "crest": crest, "kurtosis": kurtosis}
+
+
+def figures_of(
+    signal: Signal, *, rate_hz: float, names: Sequence[str], bands: Sequence[Band]
+) -> dict[str, float]:
+    """Return the named figures, and band-1, band-2, … in the order of ``bands``."""
+    found = {name: _FIGURES[name](signal) for name in names}
+    if bands:
+        strengths = band_rms(signal, rate_hz, bands)
+        found |= {f"band-{number}": value for number, value in enumerate(strengths, 1)}
+    return found

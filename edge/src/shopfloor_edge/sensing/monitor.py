@@ -49,6 +49,8 @@ class Reading:
     level: float
     """Largest chart, as a share of its limit."""
     state: MachineState
+    drifting: bool = False
+    """Whether a slow chart signals, be there a step beside it or not."""
     figure: str = ""
     """The figure whose chart is highest."""
 
@@ -139,7 +141,7 @@ class MachineMonitor:
             for name, chart in self.charts.items():
                 chart.follow(figures[name], 1 / self.memory)
         figure, highest = max(self.charts.items(), key=lambda item: item[1].level)
-        return Reading(max(surprises), highest.level, self.state, figure)
+        return Reading(max(surprises), highest.level, self.state, self.drifting, figure)
 
     def gap(self) -> None:
         """Say that values are missing: the next has no neighbour."""
