@@ -11,7 +11,7 @@ from dataclasses import asdict
 from shopfloor_contracts.events import EventData
 from shopfloor_contracts.sensors import SensorSpec
 from shopfloor_edge.sensing.baseline import Baseline
-from shopfloor_edge.sensing.features import Signal, figures_of
+from shopfloor_edge.sensing.features import Knocking, Signal, Wanted, figures_of
 from shopfloor_edge.sensing.monitor import MachineMonitor, MachineState, Reading
 from shopfloor_edge.sensing.stretches import Cutter, Stretch
 from shopfloor_edge.sensors.alarms import Alarms
@@ -41,6 +41,8 @@ class SensorWatch:
     ) -> None:
         self.spec, self.source = spec, source
         self._grace_s = grace_s
+        knocking = Knocking(spec.ring_hz, spec.knock_hz) if spec.ring_hz is not None else None
+        self._wanted = Wanted(spec.rate_hz, spec.figures, spec.bands_hz, knocking)
         self._cutter = Cutter(spec.rate_hz, spec.stretch_s)
         self._monitor = MachineMonitor(
             spec.learning,
@@ -155,9 +157,7 @@ class SensorWatch:
         if abs(stretch.start_s - self._expected_s) > spec.stretch_s / 2:
             self._monitor.gap()
         self._expected_s = stretch.start_s + spec.stretch_s
-        figures = figures_of(
-            stretch.values, rate_hz=spec.rate_hz, names=spec.figures, bands=spec.bands_hz
-        )
+        figures = figures_of(stretch.values, self._wanted)
         was_learning = self._monitor.state is MachineState.LEARNING
         reading = self._monitor.update(figures)
         if was_learning and self._monitor.state is not MachineState.LEARNING:

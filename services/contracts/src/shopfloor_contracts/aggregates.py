@@ -195,13 +195,13 @@ _Square = Annotated[float, Field(ge=0, le=1e24)]
 
 
 class FigureSums(Wire):
-    """One figure of a sensor's stretches, as sums. Unit of the sensor, except crest and kurtosis.
+    """One figure of a sensor's stretches, as sums. In the sensor's unit, or without one.
 
     Mergeable: counts, totals and squares add; mean and spread follow from them.
     """
 
     name: Slug
-    """mean, rms, crest, kurtosis, or band-1, band-2, … in the order of the configuration."""
+    """mean, rms, crest, kurtosis, band-1, …, knock-1, … (decibels), as the sensor file has them."""
     count: Count
     total: _Figure
     squares: _Square

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -17,9 +18,15 @@ from shopfloor_contracts.site import OutboxSpec, UplinkSpec
 
 MAX_SAMPLES = 200_000
 """Of one stretch: four seconds at 50 kHz, 1.6 MB."""
+MIN_SIGNAL = 64
+"""Samples below which a stretch has no spectrum and no kurtosis worth the name."""
 MIN_LEARNING, MAX_LEARNING = 30, 10_000
 """Stretches: fewer give no scale, more are a file of megabytes that is kept while learning."""
 _DAY_S = 86_400.0
+
+_MEANING = {
+    *("quantity", "unit", "rate_hz", "stretch_s", "figures", "bands_hz", "ring_hz", "knock_hz"),
+}
 
 Hertz = Annotated[float, Field(gt=0, le=100_000)]
 FigureName = Literal["mean", "rms", "crest", "kurtosis"]
@@ -43,6 +50,10 @@ class SensorSpec(Operator):
     figures: Annotated[tuple[FigureName, ...], Field(min_length=1, max_length=4)] = ("mean",)
     bands_hz: Annotated[tuple[tuple[float, float], ...], Field(max_length=16)] = ()
     """RMS within ``[low, high)``, each its own figure: band-1, band-2, …"""
+    ring_hz: tuple[float, float] | None = None
+    """Band in which a struck part rings; with ``knock_hz``."""
+    knock_hz: Annotated[tuple[Hertz, ...], Field(max_length=8)] = ()
+    """How often a bearing's or gear's fault strikes: how far each stands out is knock-1, …, dB."""
     false_alarm_s: Annotated[float, Field(gt=0, le=366 * _DAY_S)] = 30 * _DAY_S
     """Time between two false alarms, as computed."""
     follow_s: Annotated[float, Field(ge=0, le=366 * _DAY_S)] = 0.0
@@ -68,9 +79,7 @@ class SensorSpec(Operator):
     @property
     def version(self) -> str:
         """Digest of what the figures mean: another is not comparable."""
-        kept = self.model_dump(
-            mode="json", include={"quantity", "unit", "rate_hz", "stretch_s", "figures", "bands_hz"}
-        )
+        kept = self.model_dump(mode="json", include=_MEANING)
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
 
     @field_validator("topic")
@@ -82,34 +91,43 @@ class SensorSpec(Operator):
 
     @model_validator(mode="after")
     def _can_be_computed(self) -> SensorSpec:
-        problems = [
-            *(
-                f"band {low:g}–{high:g} Hz is not within 0 to {self.rate_hz / 2:g}, half of rate_hz"
-                for low, high in self.bands_hz
-                if not 0 <= low < high <= self.rate_hz / 2
-            ),
-            *(
-                f"figure {name!r} wants 16 samples in a stretch, there are {self.samples}"
-                for name in (*self.figures, *("bands" for _ in self.bands_hz[:1]))
-                if name != "mean" and self.samples < 16
-            ),
-        ]
+        problems = [*self._lengths(), *self._frequencies()]
+        if problems:
+            raise ValueError(f"sensor {self.name!r}: " + "; ".join(problems))
+        return self
+
+    def _lengths(self) -> Iterator[str]:
+        spectral = bool(self.bands_hz or self.knock_hz)
+        if (spectral or set(self.figures) != {"mean"}) and self.samples < MIN_SIGNAL:
+            yield f"a stretch has {self.samples} samples: figures but mean want {MIN_SIGNAL}"
         if self.samples > MAX_SAMPLES:
-            problems.append(f"a stretch has {self.samples} samples, at most {MAX_SAMPLES}")
+            yield f"a stretch has {self.samples} samples, at most {MAX_SAMPLES}"
         if not MIN_LEARNING <= self.learning <= MAX_LEARNING:
-            problems.append(
+            yield (
                 f"learn_s holds {self.learning} stretches, "
                 f"expected {MIN_LEARNING} to {MAX_LEARNING}"
             )
         if self.false_alarm_s < 10 * self.stretch_s:
-            problems.append("false_alarm_s is below ten stretches")
+            yield "false_alarm_s is below ten stretches"
+        if 0 < self.follow_s < MIN_LEARNING * self.stretch_s:
+            yield f"follow_s is below {MIN_LEARNING} stretches"
         if self.report_s < self.stretch_s:
-            problems.append("report_s is below stretch_s")
+            yield "report_s is below stretch_s"
         if len(set(self.figures)) < len(self.figures):
-            problems.append("a figure stands there twice")
-        if problems:
-            raise ValueError(f"sensor {self.name!r}: " + "; ".join(problems))
-        return self
+            yield "a figure stands there twice"
+
+    def _frequencies(self) -> Iterator[str]:
+        half = self.rate_hz / 2
+        for low, high in self.bands_hz:
+            if not 0 <= low < high <= half:
+                yield f"band {low:g}–{high:g} Hz is not within 0 to {half:g}, half of rate_hz"
+        if (self.ring_hz is None) != (not self.knock_hz):
+            yield "ring_hz and knock_hz belong together"
+        if self.ring_hz is not None and not 0 < self.ring_hz[0] < self.ring_hz[1] < half:
+            yield f"ring_hz is not inside 0 to {half:g}, half of rate_hz"
+        for knock in self.knock_hz:
+            if not 4 / self.stretch_s <= knock < half:
+                yield f"knock_hz {knock:g} is not within {4 / self.stretch_s:g} to {half:g}"
 
 
 class SensorFile(Operator):
