@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -36,7 +37,7 @@ class Baseline:
     phi: float
     """Correlation of neighbours, in ``[0, PHI_MAX]``."""
     largest: float
-    """Largest surprise of the values it was learnt from."""
+    """Largest leap of the values it was learnt from."""
 
     def surprise(self, value: float, before: float | None) -> float:
         """Return what ``before`` did not foretell, in standard deviations.
@@ -48,6 +49,15 @@ class Baseline:
             return (value - self.centre) / self.spread
         foretold = self.centre + self.phi * (before - self.centre)
         return (value - foretold) / self.step
+
+    def leap(self, value: float, before: float | None) -> float:
+        """Return how far the value is from ``before``, in standard deviations of healthy steps.
+
+        After a gap, from the centre. A slow drift leaps nowhere, however far it goes.
+        """
+        if before is None:
+            return (value - self.centre) / self.spread
+        return (value - before) / (self.spread * math.sqrt(2 * (1 - self.phi)))
 
     def level(self, value: float, weight: float) -> float:
         """Return the value in deviations such that an EWMA of ``weight`` λ keeps its limits.
@@ -90,7 +100,9 @@ def learn(values: Sequence[float]) -> Baseline:
     spread = max(spread, step / math.sqrt(1 - phi**2))
     left = _resemblance(unforetold / step)
     step *= math.sqrt((1 + left) / (1 - left))
-    return Baseline(centre, spread, step, phi, float(np.abs(unforetold).max()) / step)
+    found = Baseline(centre, spread, step, phi, 0.0)
+    leaps = [abs(found.leap(value, before)) for before, value in pairwise(series.tolist())]
+    return replace(found, largest=max(leaps))
 
 
 def _spread(deviations: np.ndarray) -> float:

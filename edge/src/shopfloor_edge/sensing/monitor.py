@@ -64,13 +64,14 @@ class FigureCharts:
     drift: NormalEwma
     before: float | None = None
     shock: float = 0.0
-    """Size of the last surprise as a share of its limit."""
+    """Size of the last leap as a share of its limit."""
 
     def update(self, value: float, *, shock_limit: float) -> float:
         """Take one value; return its surprise in standard deviations."""
         surprise = self.baseline.surprise(value, self.before)
+        leap = self.baseline.leap(value, self.before)
         self.before = value
-        self.shock = abs(surprise) / max(shock_limit, MARGIN * self.baseline.largest)
+        self.shock = abs(leap) / max(shock_limit, MARGIN * self.baseline.largest)
         self.jump.update(_clipped(surprise))
         self.drift.update(_clipped(self.baseline.level(value, WEIGHT)))
         # A sum that has no top would take as long to calm down as the fault has lasted.

@@ -30,6 +30,7 @@ class BaselineFigures(Wire):
     high: float = 0.0
     low: float = 0.0
     mean: float = 0.0
+    before: float | None = None
 
 
 class SensorMemory(Wire):
@@ -42,6 +43,8 @@ class SensorMemory(Wire):
     figures: dict[str, BaselineFigures] = Field(default_factory=dict)
     drifting: bool = False
     held: int = 0
+    expected_s: float | None = None
+    """Where the next stretch begins when none is missing."""
     raised: dict[str, float] = Field(default_factory=dict)
     """Rules that are raised, and since when (epoch)."""
 

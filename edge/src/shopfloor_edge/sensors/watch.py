@@ -111,11 +111,13 @@ class SensorWatch:
                     high=chart.jump.high,
                     low=chart.jump.low,
                     mean=chart.drift.mean,
+                    before=chart.before,
                 )
                 for name, chart in monitor.charts.items()
             },
             drifting=monitor.drifting,
             held=monitor.held,
+            expected_s=self._expected_s if math.isfinite(self._expected_s) else None,
             raised=self._alarms.raised,
         )
 
@@ -134,9 +136,11 @@ class SensorWatch:
             for name, saved in memory.figures.items():
                 chart = self._monitor.charts[name]
                 chart.jump.high, chart.jump.low = saved.high, saved.low
-                chart.drift.mean = saved.mean
+                chart.drift.mean, chart.before = saved.mean, saved.before
             self._digest = self._baseline_digest()
         self._monitor.drifting, self._monitor.held = memory.drifting, memory.held
+        if memory.expected_s is not None:
+            self._expected_s = memory.expected_s
         self._alarms.raised = dict(memory.raised)
         self._silent, self._stuck = self._alarms.is_silent, self._alarms.is_stuck
 
