@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from shopfloor_contracts.errors import SiteFileError
@@ -68,6 +71,17 @@ def test_what_cannot_be_computed_is_told_in_one_line(found, instead, why):
         parse_sensors(text, source="machines.toml")
     assert why in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_the_example_of_the_documentation_can_be_run():
+    text = (Path(__file__).parents[3] / "docs" / "inspection.md").read_text()
+    [example] = [
+        block for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "knock" in block
+    ]
+
+    file = parse_sensors(example, source="docs/inspection.md")
+
+    assert [sensor.name for sensor in file.sensors] == ["drive-end", "oil"]
 
 
 def test_two_sensors_with_one_name_are_refused():
