@@ -27,6 +27,9 @@ LATE_S = 2.0
 FUTURE_S = 60.0
 """A live sample farther ahead comes from a wrong clock; it would make every later one late."""
 
+EARLIEST_S, LATEST_S = 31_536_000.0, 4_102_444_800.0
+"""1971 and 2100: instants outside are a clock's that was never set."""
+
 
 class Desk:
     """Hands samples to their watches, and what those say to the outbox; never loses in order.
@@ -51,10 +54,12 @@ class Desk:
 
     def take(self, samples: Samples) -> None:
         """Give samples to their sensor's watch."""
-        if self._live_s is not None and samples.at_s > self._live_s() + FUTURE_S:
-            self.refuse("a sample is from the future", samples.sensor)
-            return
         watch = self._watches[samples.sensor]
+        latest_s = LATEST_S if self._live_s is None else self._live_s() + FUTURE_S
+        last_s = samples.at_s + (len(samples.values) - 1) / watch.spec.rate_hz
+        if not EARLIEST_S <= samples.at_s <= last_s <= latest_s:
+            self.refuse("a sample is from the future, or from long ago", samples.sensor)
+            return
         self._say(watch, watch.add(samples.at_s, samples.values))
 
     def refuse(self, reason: str, sensor: str) -> None:

@@ -39,7 +39,7 @@ class SensorSpec(Operator):
     machine: Slug
     quantity: Literal["vibration", "temperature", "current", "pressure", "other"]
     unit: Annotated[str, Field(min_length=1, max_length=16)]
-    rate_hz: Hertz
+    rate_hz: Annotated[float, Field(ge=1e-4, le=100_000)]
     """Samples a second."""
     stretch_s: Annotated[float, Field(gt=0, le=_DAY_S)]
     """Length of a stretch: 1 s of vibration, some minutes of a temperature."""
