@@ -4,7 +4,7 @@ SHELL := bash
 .PHONY: $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*/\1/p' Makefile)
 
 PY := .venv/bin
-SOURCES := services/contracts/src services/kit/src services/ingest/src edge/src models/src cloud/demo/src cloud/stack/src dashboards/src
+SOURCES := $(wildcard services/*/src cloud/*/src) edge/src models/src dashboards/src
 
 help: ## show the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -25,7 +25,7 @@ lint: setup ## formatting, types, import rules, unused code and dependencies, ge
 	$(PY)/ruff check .
 	$(PY)/mypy $(SOURCES)
 	$(PY)/lint-imports --no-cache
-	@for d in services/contracts services/kit services/ingest edge models cloud/demo cloud/stack dashboards; do \
+	@for d in $(patsubst %/src,%,$(SOURCES)); do \
 	  echo "deptry $$d" && (cd $$d && "$(CURDIR)/$(PY)/deptry" src) || exit 1; done
 	$(PY)/vulture
 	$(PY)/python -m shopfloor_contracts.documents docs/contracts --check
@@ -38,6 +38,9 @@ contracts: setup ## write JSON Schema and AsyncAPI from the contracts
 
 eval-traffic: setup ## crossings, head counts and dwell on real CCTV against ground truth (BUNDLE=person-nano, BACKEND=all)
 	@$(PY)/python -m shopfloor_demo.evaluate --bundle $(or $(BUNDLE),yolox-nano) --backend $(or $(BACKEND),auto)
+
+bench-ota: setup ## deltas beside generic tools, refresh among 10,000 targets: var/bench/ota.json (wants the mirror)
+	@$(PY)/python tests/perf/bench_ota.py --mirror $(or $(SHOPFLOOR_MIRROR),../shared)
 
 eval-shelf: setup ## what is taken from a shelf and put back, on real footage: var/eval/shelf.json (wants the mirror)
 	@$(PY)/python -m shopfloor_demo.shelf --backend $(or $(BACKEND),auto)
@@ -121,6 +124,9 @@ bench-ingest: setup ## events per second and CPU per event into SQLite and Postg
 faults-camera: setup ## how soon a camera is seen again after each fault, and what leaks: var/bench/faults-camera.json
 	@$(PY)/python tests/perf/faults_camera.py
 
+faults-ota: setup ## updates killed at each step, broken, worse or forged: var/bench/faults-ota.json (STRIDE=1, hours)
+	@$(PY)/python tests/perf/faults_ota.py --stride $(or $(STRIDE),1)
+
 bench-uplink: setup ## bytes per camera-day with every KPI, beside the video: var/bench/uplink.json (wants the mirror)
 	@$(PY)/python tests/perf/bench_uplink.py
 
@@ -134,6 +140,9 @@ eval-sensors: setup ## a machine's temperature against NAB's windows: var/eval/s
 
 soak: setup ## eight cameras with faults into the vision process: var/bench/soak.json (MINUTES=10)
 	@$(PY)/python tests/perf/soak.py --minutes $(or $(MINUTES),10)
+
+sim-fleet: setup ## a simulated fleet rolled out in waves, one of them bad: var/bench/fleet.json (DEVICES=5000)
+	@$(PY)/python tests/perf/sim_fleet.py --devices $(or $(DEVICES),5000)
 
 clean: ## remove what was made here, not the caches outside
 	@rm -rf var .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -18,7 +18,8 @@ cloud_packages=(prometheus prometheus-alertmanager)
 compgen -G '/usr/lib/postgresql/1[5-9]/bin/initdb' >/dev/null || cloud_packages+=(postgresql)
 python=/usr/bin/python3
 venv=.venv
-distributions=(services/contracts services/kit "services/ingest[postgresql]" "edge[pyav]" models cloud/demo cloud/stack dashboards)
+distributions=(services/contracts services/kit "services/ingest[postgresql]" services/registry
+               services/campaigns services/ctl "edge[pyav]" models cloud/demo cloud/stack dashboards)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 2; }

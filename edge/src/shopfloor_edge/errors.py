@@ -12,6 +12,10 @@ EdgeError
 │   ├── SourceLostError        worth another try
 │   └── SourceUnusableError    trying again does not help
 │       └── SourceRefusedError user or password refused
+├── UpdateError                an update is not installed; what runs goes on
+│   ├── UpdateRefusedError     it cannot be trusted, or does not fit: trying again does not help
+│   │   └── DiskFullError
+│   └── UpdateDelayedError     network or server, now; try again
 └── JournalError               state.db cannot be written now; try again
 """
 
@@ -87,3 +91,26 @@ class SourceRefusedError(SourceUnusableError):
 
 class JournalError(EdgeError):
     """The journal cannot be written now (disk full, read-only, locked)."""
+
+
+class UpdateError(EdgeError):
+    """An update is not installed."""
+
+
+class UpdateRefusedError(UpdateError):
+    """What is offered cannot be trusted, does not fit this device, or is not there."""
+
+
+class DiskFullError(UpdateRefusedError):
+    """There is no room for the update."""
+
+    def __init__(self, *, needed_bytes: int, free_bytes: int, reserve_bytes: int) -> None:
+        super().__init__(
+            f"disk has {free_bytes} bytes free, expected {needed_bytes} for the update and "
+            f"{reserve_bytes} in reserve"
+        )
+        self.needed_bytes, self.free_bytes = needed_bytes, free_bytes
+
+
+class UpdateDelayedError(UpdateError):
+    """The server or the way to it does not do its part now."""

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 from shopfloor_contracts.errors import ContractError
+from shopfloor_contracts.site import ModelSpec
 from shopfloor_edge.commissioning.arguments import (
     add_camera_commands,
     add_sense_options,
     add_spc_commands,
+    add_update_commands,
 )
 from shopfloor_edge.errors import EdgeError, OperatorError
 from shopfloor_edge.logs import configure_logging
@@ -31,6 +33,9 @@ EXAMPLES = """examples:
   shopfloor-edge spc design --p0 .01 --p1 .03 --arl0 1e6  charts of a defect rate
   shopfloor-edge sense --config machines.toml           listen to machines' sensors
   shopfloor-edge uplink --state var/demo/state          bytes sent, by day and kind
+  shopfloor-edge selftest bundle.tar                    a bundle on its golden clip, here
+  shopfloor-edge update status                          what is installed, what is tried
+  shopfloor-edge update --from /media/usb --site store.toml
 
 exit codes: 0 done, 1 our fault or worth a retry, 2 something that you can mend
 """
@@ -79,6 +84,11 @@ def build_parser() -> argparse.ArgumentParser:
     agent.add_argument("--drain", action="store_true", help="end when all is acknowledged")
     add_camera_commands(commands.add_parser("camera", help="find cameras, measure one"))
     add_spc_commands(commands.add_parser("spc", help="design control charts of a defect rate"))
+    add_update_commands(
+        commands.add_parser("update", help="updates: status, rollback, check, or from a folder"),
+        commands.add_parser("selftest", help="run a bundle on its golden clip, on this device"),
+        state=DEFAULT_STATE,
+    )
     fetch = commands.add_parser("fetch", help="bring model bundles into the cache")
     fetch.add_argument("bundle", nargs="*", help="names; default: every bundle of the zoo")
     return parser
@@ -101,12 +111,11 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "fetch":
         return _fetch(arguments.bundle)
-    if arguments.command == "sense":
-        app = importlib.import_module("shopfloor_edge.sensors.app")
-        options = app.Options(arguments.replay, tuple(arguments.relearn))
-        return int(app.run_sense(arguments.config, arguments.state, options))
     if arguments.command in ("camera", "ledger", "uplink", "doctor", "spc"):
         return _look(arguments)
+    own_file = {"sense": _sense, "update": _update, "selftest": _update}
+    if arguments.command in own_file:
+        return own_file[arguments.command](arguments)
     site = load_site(arguments.site)
     if arguments.command == "check":
         print("\n".join(describe_site(site)))
@@ -114,6 +123,8 @@ def _run(arguments: argparse.Namespace) -> int:
     # Each process loads only what is its own: the agent never has pixels in its memory.
     if arguments.command == "agent":
         app = importlib.import_module("shopfloor_edge.agent.app")
+        slots = importlib.import_module("shopfloor_edge.slots.site")
+        site = slots.active_site(site, arguments.state)
         return int(app.run_agent(site, arguments.state, drain=arguments.drain))
     app = importlib.import_module("shopfloor_edge.vision.app")
     outputs = app.Outputs(arguments.scene, arguments.report, arguments.crossings)
@@ -137,6 +148,23 @@ def _look(arguments: argparse.Namespace) -> int:
     app = importlib.import_module("shopfloor_edge.doctor.app")
     known = load_site(arguments.site) if arguments.site else None
     return int(app.run_doctor(known, arguments.state, json_wanted=arguments.json))
+
+
+def _update(arguments: argparse.Namespace) -> int:
+    """Run a command about what is installed."""
+    if arguments.command == "selftest":
+        test = importlib.import_module("shopfloor_edge.commissioning.selftest")
+        spec = ModelSpec(threads=arguments.threads, backend=arguments.backend)
+        return int(test.run_selftest(arguments.bundle, spec, json_wanted=arguments.json))
+    command = importlib.import_module("shopfloor_edge.agent.updater.command")
+    site = load_site(arguments.site) if arguments.site else None
+    return int(command.run_update(site, arguments))
+
+
+def _sense(arguments: argparse.Namespace) -> int:
+    app = importlib.import_module("shopfloor_edge.sensors.app")
+    options = app.Options(arguments.replay, tuple(arguments.relearn))
+    return int(app.run_sense(arguments.config, arguments.state, options))
 
 
 def _fetch(names: list[str]) -> int:

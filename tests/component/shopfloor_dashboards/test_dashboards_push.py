@@ -14,7 +14,7 @@ from shopfloor_dashboards.main import BOARDS
 from shopfloor_dashboards.push import main
 
 ROOT = Path(__file__).resolve().parents[3]
-ALL = 1 + 2 + len(BOARDS) + 2
+ALL = 1 + 3 + len(BOARDS) + 2
 """The folder, data sources, dashboards, contact points."""
 
 

@@ -30,7 +30,7 @@ REPOSITORY = Path(__file__).parents[3]
 PASSWORDS = {"ingest": "i", "oslo/door": "d", "bergen/door": "b"}
 
 
-def wait_until(condition, *, within_s: float = 8.0, what: str = "it"):
+def wait_until(condition, *, within_s: float = 30.0, what: str = "it"):
     """Poll until ``condition`` returns something true, and return that."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -177,7 +177,7 @@ class Link:
         for message in sent:
             message.wait_for_publish(10)
 
-    def wait_for_ack(self, up_to: int, *, count: int = 1, within_s: float = 8.0) -> None:
+    def wait_for_ack(self, up_to: int, *, count: int = 1, within_s: float = 30.0) -> None:
         """Wait until ``up_to`` was acknowledged at least ``count`` times."""
 
         def heard():

@@ -20,6 +20,7 @@ from shopfloor_edge.agent.delivery import PUBLISH_BYTES, Batching, Delivery
 from shopfloor_edge.agent.machine import Machine
 from shopfloor_edge.agent.meter import UplinkMeter, kinds_that_wait
 from shopfloor_edge.agent.presence import Presence
+from shopfloor_edge.agent.updater.app import UpdaterThread
 from shopfloor_edge.agent.uplink import Uplink
 from shopfloor_edge.discipline import read_discipline
 from shopfloor_edge.errors import JournalError
@@ -191,4 +192,10 @@ def run_agent(site: SiteFile, state: Path, *, drain: bool) -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     log.info("agent started", extra={"site": site.site, "device": site.device})
-    return agent.run(stop, drain=drain)
+    updater = UpdaterThread(site, state)
+    if not drain:
+        updater.start()
+    try:
+        return agent.run(stop, drain=drain)
+    finally:
+        updater.stop()

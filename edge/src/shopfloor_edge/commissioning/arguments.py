@@ -68,3 +68,41 @@ def _seconds(text: str) -> float:
     if not 0.1 <= seconds <= 600:
         raise argparse.ArgumentTypeError(f"{text} is not within 0.1 to 600")
     return seconds
+
+
+def add_update_commands(
+    update: argparse.ArgumentParser, selftest: argparse.ArgumentParser, *, state: Path
+) -> None:
+    """Add what ``update`` and ``selftest`` take."""
+    update.add_argument(
+        "action", nargs="?", choices=["status", "rollback", "check"], help="default: --from"
+    )
+    update.add_argument(
+        "--from", dest="folder", type=Path, metavar="FOLDER", help="a copied TUF repository"
+    )
+    update.add_argument("--target", metavar="PATH", help="TUF path, where several updates fit")
+    update.add_argument("--kind", choices=["model", "config"], default="model", help="of rollback")
+    update.add_argument("--shadow-s", type=_endured, default=0.0, help="beside the active one")
+    update.add_argument("--trial-s", type=_endured, default=600.0, help="until it is good")
+    update.add_argument("--site", type=Path, metavar="FILE", help="site file")
+    update.add_argument(
+        "--state", type=Path, default=state, metavar="DIR", help=f"state folder (default {state})"
+    )
+    selftest.add_argument(
+        "bundle", nargs="?", type=Path, help="archive or unpacked folder; none: what can run here"
+    )
+    selftest.add_argument("--threads", type=int, default=1)
+    selftest.add_argument(
+        "--backend",
+        default="auto",
+        choices=["auto", "onnxruntime", "openvino", "litert", "tensorrt", "motion"],
+    )
+    for command in (update, selftest):
+        command.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _endured(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 2_592_000:
+        raise argparse.ArgumentTypeError(f"{text} s, expected 0 to 2592000 (30 days)")
+    return value

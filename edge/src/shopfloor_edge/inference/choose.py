@@ -18,7 +18,7 @@ from shopfloor_edge.inference.onnx import OnnxBackend
 from shopfloor_edge.inference.openvino import OpenVinoBackend
 from shopfloor_edge.inference.ports import InferenceBackend
 from shopfloor_edge.inference.tensorrt import TensorRtBackend, check_gpu
-from shopfloor_edge.inference.zoo import resolve
+from shopfloor_edge.inference.zoo import resolve, verify
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +78,13 @@ class Chosen:
         return self.shared is not None
 
 
-def choose(manifest: Manifest, spec: ModelSpec, *, wanted: tuple[str, ...]) -> Chosen:
+def choose(
+    manifest: Manifest, spec: ModelSpec, *, wanted: tuple[str, ...], folder: Path | None = None
+) -> Chosen:
     """Load the best build that works here; motion where none does.
+
+    Args:
+        folder: of an unpacked bundle, the only place where its builds are looked for.
 
     A runtime or accelerator that is not installed is passed over in silence, unless the site file
     asks for it; a build that should work and does not makes the result degraded.
@@ -91,7 +96,7 @@ def choose(manifest: Manifest, spec: ModelSpec, *, wanted: tuple[str, ...]) -> C
     if missing:
         raise BundleError(f"bundle {manifest.name} does not know the class {missing[0]!r}")
     faults: list[str] = []
-    found = _first(manifest, spec, wanted, faults)
+    found = _first(_Bundle(manifest, folder), spec, wanted, faults)
     runtime = found[0].runtime if found else "motion"
     degraded = "" if spec.backend == "motion" else _reason(spec, runtime, manifest, faults)
     if found is None:
@@ -136,16 +141,35 @@ CANDIDATES = (
 """In the order in which "auto" tries them."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Bundle:
+    """A manifest, and where its builds are: None for the zoo's places."""
+
+    manifest: Manifest
+    folder: Path | None
+
+    def file(self, build: Build) -> Path:
+        if self.folder is None:
+            return resolve(build, download=False)
+        path = self.folder / build.file
+        try:
+            verify(path, build.sha256)
+        except OSError as e:
+            raise BundleError(f"{path}: {e.strerror or e}") from e
+        return path
+
+
 def _first(
-    manifest: Manifest, spec: ModelSpec, wanted: tuple[str, ...], faults: list[str]
+    bundle: _Bundle, spec: ModelSpec, wanted: tuple[str, ...], faults: list[str]
 ) -> tuple[Candidate, Build, InferenceBackend] | None:
     """Return the first candidate that loads; note in ``faults`` what should have and did not."""
     for candidate in _in_order(spec.backend):
-        build = _build(manifest, candidate.target, spec.sha256)
+        pinned = spec.sha256 if bundle.folder is None else None
+        build = _build(bundle.manifest, candidate.target, pinned)
         if build is None:
             continue
         try:
-            backend = _load(candidate, manifest, build, wanted=wanted, threads=spec.threads)
+            backend = _load(candidate, bundle, build, wanted=wanted, threads=spec.threads)
         except BackendUnavailableError as e:
             log.debug("backend is not here", extra={"reason": str(e)})
             faults += [str(e)] if candidate.runtime == spec.backend else []
@@ -177,7 +201,7 @@ def _build(manifest: Manifest, target: str, pinned: str | None) -> Build | None:
 
 def _load(
     candidate: Candidate,
-    manifest: Manifest,
+    bundle: _Bundle,
     build: Build,
     *,
     wanted: tuple[str, ...],
@@ -185,8 +209,8 @@ def _load(
 ) -> InferenceBackend:
     if candidate.probe is not None:
         candidate.probe()
-    path = resolve(build, download=False)
-    backend = candidate.load(manifest, path, wanted=wanted, threads=threads, build=build)
+    path = bundle.file(build)
+    backend = candidate.load(bundle.manifest, path, wanted=wanted, threads=threads, build=build)
     backend.warmup()
     return backend
 

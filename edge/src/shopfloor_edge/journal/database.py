@@ -62,6 +62,15 @@ CREATE TABLE IF NOT EXISTS deferred (
     bytes INTEGER NOT NULL,
     event BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS trials (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest TEXT NOT NULL,
+    step TEXT NOT NULL,
+    run TEXT NOT NULL,
+    elapsed_s REAL NOT NULL,
+    frames INTEGER NOT NULL,
+    report TEXT NOT NULL
+);
 INSERT OR IGNORE INTO counters VALUES ('outbox_rows', 0), ('outbox_bytes', 0);
 CREATE TRIGGER IF NOT EXISTS outbox_in AFTER INSERT ON outbox BEGIN
     UPDATE counters SET value = value + 1 WHERE name = 'outbox_rows';

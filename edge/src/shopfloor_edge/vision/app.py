@@ -21,22 +21,21 @@ from shopfloor_edge.cameras.choose import CameraOpener
 from shopfloor_edge.cameras.mailbox import Bell
 from shopfloor_edge.cameras.supervisor import CameraSupervisor
 from shopfloor_edge.cameras.uris import Medium, medium_of
-from shopfloor_edge.errors import BundleError
-from shopfloor_edge.inference.choose import Chosen, choose
-from shopfloor_edge.inference.zoo import find_manifest
+from shopfloor_edge.inference.choose import Chosen
+from shopfloor_edge.journal.trials import Trials
+from shopfloor_edge.vision.attempt import AttemptWatch
 from shopfloor_edge.vision.clips import ClipRing, ClipStore, ClipWriter
 from shopfloor_edge.vision.clock import Clock
 from shopfloor_edge.vision.evidence import SceneRecorder
-from shopfloor_edge.vision.figures import wanted_classes
 from shopfloor_edge.vision.loop import InferenceLoop, OnCrossing, Station
 from shopfloor_edge.vision.metrics import VisionMetrics
 from shopfloor_edge.vision.recorder import Recorder
+from shopfloor_edge.vision.release import Releases, Running
 from shopfloor_edge.vision.watch import CameraWatch
 
 log = logging.getLogger(__name__)
 
 EVIDENCE_FOLDER = "evidence"
-SHOWN_CLASSES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,8 @@ class Outputs:
 def run_vision(site: SiteFile, state: Path, outputs: Outputs) -> int:
     """Watch the site's cameras until SIGTERM, or until every one is a file that is over.
 
+    An update ends a session, and the next one runs what the slots say then.
+
     Returns:
         The exit code: 2 when every camera is a file that cannot be read.
 
@@ -60,9 +61,35 @@ def run_vision(site: SiteFile, state: Path, outputs: Outputs) -> int:
         JournalError: the state folder cannot be written at the start.
     """
     limit_arenas()
-    manifest = find_manifest(site.model.bundle)
-    chosen = choose(manifest, site.model, wanted=_wanted(site, manifest))
-    manifest = manifest.model_copy(update={"preprocess": chosen.preprocess})
+    bell, releases, trials = Bell(), Releases(state), Trials(state)
+    stop = _stop_on_signals(bell)
+    try:
+        while True:
+            running = releases.take_up(site)
+            attempt = AttemptWatch(running, releases, trials)
+            try:
+                code = _session(running, state, outputs, attempt, stop, bell)
+            except BaseException:
+                # Counted as a load that ended badly: nothing is taken back.
+                attempt.write()
+                raise
+            attempt.close()
+            if code is not None:
+                return code
+    finally:
+        trials.close()
+
+
+def _session(
+    running: Running,
+    state: Path,
+    outputs: Outputs,
+    attempt: AttemptWatch,
+    stop: threading.Event,
+    bell: Bell,
+) -> int | None:
+    """Run one release; return the exit code, or None where another is to be run."""
+    site, manifest, chosen = running.site, running.model.manifest, running.model.chosen
     recorder = Recorder(
         state,
         max_rows=site.outbox.max_rows,
@@ -71,13 +98,12 @@ def run_vision(site: SiteFile, state: Path, outputs: Outputs) -> int:
     )
     # A box around what moves leaves who stands still unmasked: no picture without a model.
     wants_scene = outputs.scene is not None and chosen.sees_still_people
-    bell, scene = Bell(), SceneRecorder(site.cameras[0]) if wants_scene else None
+    scene = SceneRecorder(site.cameras[0]) if wants_scene else None
     clips = _clip_writer(site, state)
     stations = [
         _station(site, spec, manifest, chosen, bell, Keepers(scene if number == 0 else None, clips))
         for number, spec in enumerate(site.cameras)
     ]
-    stop = _stop_on_signals(bell)
     started_s = time.monotonic()
     log.info("vision started", extra={"cameras": len(stations), "model": manifest.name})
     metrics = VisionMetrics([spec.name for spec in site.cameras])
@@ -89,12 +115,15 @@ def run_vision(site: SiteFile, state: Path, outputs: Outputs) -> int:
         recorder=recorder,
         bell=bell,
         metrics=metrics,
+        attempt=attempt,
     )
     with _served(metrics, site.metrics.port), _crossing_log(outputs.crossings) as on_crossing:
         loop.run(stop, on_crossing)
     if clips is not None:
         clips.close()
     lost = recorder.close()
+    if loop.superseded and not stop.is_set():
+        return None
     _write_outputs(
         outputs, stations, scene, chosen, recorder.committed, time.monotonic() - started_s
     )
@@ -108,25 +137,6 @@ class Keepers:
 
     scene: SceneRecorder | None
     clips: ClipWriter | None
-
-
-def _wanted(site: SiteFile, manifest: Manifest) -> tuple[str, ...]:
-    """Return the classes that the cameras need, people first.
-
-    Raises:
-        BundleError: the bundle does not know the product of a slot; says which.
-    """
-    for spec in site.cameras:
-        for slot in spec.slots:
-            if slot.expects not in manifest.classes:
-                raise BundleError(
-                    f"camera {spec.name!r}, slot {slot.name!r} expects {slot.expects!r}, which "
-                    f"bundle {manifest.name} does not know; it knows "
-                    f"{', '.join(manifest.classes[:SHOWN_CLASSES])}"
-                    f"{', …' if len(manifest.classes) > SHOWN_CLASSES else ''}"
-                )
-    wanted = [name for spec in site.cameras for name in wanted_classes(spec)]
-    return tuple(dict.fromkeys(["person", *wanted]))
 
 
 def _clip_writer(site: SiteFile, state: Path) -> ClipWriter | None:

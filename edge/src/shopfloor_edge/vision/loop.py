@@ -19,6 +19,7 @@ from shopfloor_edge.inference.ports import InferenceBackend
 from shopfloor_edge.journal.outbox import Draft
 from shopfloor_edge.journal.state import CameraRow
 from shopfloor_edge.vision.alerts import SiteAlerts
+from shopfloor_edge.vision.attempt import AttemptWatch
 from shopfloor_edge.vision.clock import Clock, OffsetWatch
 from shopfloor_edge.vision.metrics import CameraFigures, Fate, VisionMetrics
 from shopfloor_edge.vision.recorder import Recorder
@@ -82,7 +83,9 @@ class InferenceLoop:
         bell: Bell,
         metrics: VisionMetrics | None = None,
         clock: Clock | None = None,
+        attempt: AttemptWatch | None = None,
     ) -> None:
+        self._attempt, self.superseded = attempt, False
         self._site, self._stations, self._backend = site, stations, backend
         self._recorder, self._bell = recorder, bell
         self._clock = clock or Clock()
@@ -95,7 +98,7 @@ class InferenceLoop:
         self._described_at_s = self._clock.monotonic()
 
     def run(self, stop: threading.Event, on_crossing: OnCrossing) -> None:
-        """Look at frames as they come."""
+        """Look at frames as they come; ``superseded`` tells whether another release ended it."""
         now_s = self._clock.wall()
         for station in self._stations:
             if not station.supervisor.is_file:
@@ -104,11 +107,12 @@ class InferenceLoop:
             station.looked_at_s = self._clock.monotonic()
             station.supervisor.start()
         self._describe()
-        while not stop.is_set():
+        while not stop.is_set() and not self.superseded:
             over = all(station.supervisor.finished for station in self._stations)
             self._follow_clock()
             busy = self._serve(on_crossing)
             self._settle()
+            self.superseded = self._attempt is not None and self._attempt.tick()
             if not busy:
                 if over:
                     break
@@ -129,6 +133,10 @@ class InferenceLoop:
         if frame is None:
             return False
         look = self._look(station, frame)
+        if self._attempt is not None and look.fate is Fate.INFERRED:
+            self._attempt.saw(station, frame, look)
+        if self._attempt is not None and look.fate is Fate.FAILED:
+            self._attempt.failed()
         if look.fate is not Fate.GATED:
             self._scheduler.served(turn)
         if look.aggregates:

@@ -25,6 +25,9 @@ DEADLINE_KEY = "shopfloor.deadline_at"
 """ISO 8601: a device that has not committed by then reports failure and stays as it is."""
 BANDWIDTH_KEY = "shopfloor.bytes_per_s"
 """Cap of the download, in bytes per second; absent for none."""
+ROLLBACK_KEY = "shopfloor.rollback"
+"""Digest of the archive to go back to, of an action that undoes an update: a device that still has
+it switches at once, with no download, shadow or trial; one that has not resolves ``TARGET_KEY``."""
 
 
 class Named(Wire):

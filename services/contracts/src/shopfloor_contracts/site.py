@@ -8,6 +8,7 @@ import json
 import tomllib
 from collections.abc import Iterable
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -205,6 +206,50 @@ class MetricsSpec(Operator):
     """0 is off."""
 
 
+class UpdatesSpec(Operator):
+    """Where updates come from, and what they may cost. Off until ``root_file`` is set."""
+
+    root_file: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    """The registry's root of trust, as it was when the device was provisioned."""
+    registry_url: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    """Its TUF repository is below, at ``tuf/``."""
+    campaigns_url: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    token_file: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    """The device's token for the campaigns; read at every poll."""
+    ca_file: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    """For TLS; the machine's own authorities where it is absent."""
+    poll_min_s: Annotated[float, Field(ge=0.1, le=3600)] = 5.0
+    poll_max_s: Annotated[float, Field(ge=1, le=86_400)] = 3600.0
+    """The campaigns say when to come again; within these bounds they are believed."""
+    bytes_per_s: Annotated[int, Field(ge=1000, le=10**10)] | None = None
+    """Of a download, so that alerts still find their way out."""
+    window: (
+        Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")] | None
+    ) = None
+    """Downloads begin and go on only then, in the site's time zone: ``22:00-06:00``."""
+    reserve_bytes: Annotated[int, Field(ge=0, le=10**12)] = 200_000_000
+    """Of the disk; an update that would leave less free is refused before it begins."""
+    shadow_cpu_ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Of one core, for a new model beside the active one."""
+    shadow_agreement_min: Unit = 0.5
+    """Of the active model's crossings; a new one that surely agrees with fewer is not tried."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> UpdatesSpec:
+        if self.poll_min_s > self.poll_max_s:
+            raise ValueError(f"poll_min_s is {self.poll_min_s}, above poll_max_s")
+        urls = {"registry_url": self.registry_url, "campaigns_url": self.campaigns_url}
+        for name, url in urls.items():
+            if url is not None and not _is_safe(url):
+                raise ValueError(f"{name} is {url!r}, expected https:// (http:// on this machine)")
+        if self.campaigns_url is not None and None in (self.registry_url, self.root_file):
+            raise ValueError(
+                "campaigns_url wants registry_url and root_file: nothing is installed "
+                "that the registry has not signed"
+            )
+        return self
+
+
 class SiteFile(Operator):
     """One device of one site."""
 
@@ -221,6 +266,7 @@ class SiteFile(Operator):
     outbox: OutboxSpec = OutboxSpec()
     metrics: MetricsSpec = MetricsSpec()
     evidence: EvidenceSpec = EvidenceSpec()
+    updates: UpdatesSpec = UpdatesSpec()
     cameras: Annotated[list[CameraSpec], Field(min_length=1, max_length=64)]
     alerts: AlertsSpec = AlertsSpec()
     rules: Annotated[list[RuleSpec], Field(max_length=256)] = Field(default_factory=list)
@@ -266,6 +312,12 @@ def parse_site(text: str, *, source: str) -> SiteFile:
 
 _DRAWN = {"name", "polygon"}
 """What is computed in a zone can change without changing the figures that it had before."""
+
+
+def _is_safe(url: str) -> bool:
+    parts = urlsplit(url)
+    here = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    return parts.scheme == "https" or (parts.scheme == "http" and here)
 
 
 def _name(drawn: dict[str, object]) -> str:

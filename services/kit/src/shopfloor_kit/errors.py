@@ -2,10 +2,13 @@
 
 KitError
 ├── DatabaseUrlError   an operator mends the setting
+├── AuditEntryError    what is to be logged is rejected
 └── ProblemError       a request is answered with problem+json
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class KitError(Exception):
@@ -16,12 +19,19 @@ class DatabaseUrlError(KitError):
     """A database URL that no engine can be made from."""
 
 
+class AuditEntryError(KitError):
+    """An entry that the audit log does not take."""
+
+
 class ProblemError(KitError):
     """A request that is answered with a problem document (RFC 9457).
 
     ``slug`` is stable and names the kind of problem: clients branch on it.
     """
 
-    def __init__(self, status: int, slug: str, detail: str) -> None:
+    def __init__(
+        self, status: int, slug: str, detail: str, *, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(detail)
         self.status, self.slug, self.detail = status, slug, detail
+        self.headers = dict(headers or {})

@@ -36,7 +36,9 @@ def problem_response(status: int, slug: str, detail: str) -> JSONResponse:
 
 async def _on_problem(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemError)  # noqa: S101 — registered for this type only
-    return problem_response(error.status, error.slug, error.detail)
+    response = problem_response(error.status, error.slug, error.detail)
+    response.headers.update(error.headers)
+    return response
 
 
 async def _on_http(request: Request, error: Exception) -> JSONResponse:

@@ -1,0 +1,1 @@
+"""Updates of this device: asked for, verified, tried, kept or given back."""

@@ -1,0 +1,108 @@
+"""HTTP as the updater uses it: connections kept alive, bounded answers, errors of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import urllib3
+
+from shopfloor_edge.errors import OperatorError, UpdateDelayedError
+
+CONNECT_S, SILENCE_S = 10.0, 30.0
+MAX_ANSWER_BYTES = 1_000_000
+_CHUNK_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A small answer, read whole."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer that is read as it comes."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes]
+    """Raises UpdateDelayedError where the connection ends too early."""
+
+
+class Http:
+    """A pool of connections. Follows no redirect: a token goes where it was meant to go.
+
+    Raises:
+        OperatorError: ``ca_file`` cannot be read.
+    """
+
+    def __init__(self, ca_file: str | None = None) -> None:
+        timeout = urllib3.Timeout(connect=CONNECT_S, read=SILENCE_S)
+        try:
+            self._pool = urllib3.PoolManager(
+                num_pools=4, maxsize=2, timeout=timeout, retries=False, ca_certs=ca_file
+            )
+        except OSError as e:
+            raise OperatorError(f"updates: {ca_file}: {e.strerror or e}") from e
+
+    def close(self) -> None:
+        """Close the connections that are kept; more can be opened."""
+        self._pool.clear()
+
+    def ask(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        """Send a request and read its answer.
+
+        Raises:
+            UpdateDelayedError: nobody answers, or with more than a megabyte.
+        """
+        with self.stream(method, url, headers=headers, body=body) as stream:
+            found = bytearray()
+            for chunk in stream.chunks:
+                found += chunk
+                if len(found) > MAX_ANSWER_BYTES:
+                    raise UpdateDelayedError(f"{url}: answers more than {MAX_ANSWER_BYTES} bytes")
+            return Answer(stream.status, bytes(found))
+
+    @contextmanager
+    def stream(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Iterator[Stream]:
+        """Send a request and give its answer while it comes.
+
+        Raises:
+            UpdateDelayedError: nobody answers.
+        """
+        try:
+            response = self._pool.request(
+                method, url, headers=dict(headers), body=body, preload_content=False, redirect=False
+            )
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as e:
+            raise UpdateDelayedError(f"{url}: {_reason(e)}") from e
+        whole = False
+
+        def chunks() -> Iterator[bytes]:
+            nonlocal whole
+            try:
+                yield from response.stream(_CHUNK_BYTES, decode_content=False)
+            except (urllib3.exceptions.HTTPError, OSError) as e:
+                raise UpdateDelayedError(f"{url}: {_reason(e)}") from e
+            whole = True
+
+        try:
+            yield Stream(response.status, response.headers, chunks())
+        finally:
+            # What is left of an endless answer is not read to keep its connection.
+            if whole:
+                response.release_conn()
+            else:
+                response.close()
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,84 @@
+"""Evidence reports of one action: numbered, each figure in exactly one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from shopfloor_contracts.evidence import Evidence, Phase, SelfTest
+from shopfloor_contracts.targets import UpdateKind
+from shopfloor_edge.agent.updater import letters
+from shopfloor_edge.agent.updater.desk import Job, Letter
+from shopfloor_edge.agent.updater.evidence import add_up
+from shopfloor_edge.errors import UpdateRefusedError
+from shopfloor_edge.journal.trials import Trials
+from shopfloor_edge.slots.domain import Ending
+from shopfloor_edge.slots.file import SlotsFile
+
+EVERY = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Makes letters out of vision's figures. The caller keeps job and letter in one write."""
+
+    trials: Trials
+    slots: SlotsFile
+
+    def self_tested(self, job: Job, now: datetime, test: SelfTest) -> tuple[Job, Letter]:
+        """Return the report of a self-test."""
+        return _numbered(
+            job, _blank(job, Phase.SELF_TEST, now).model_copy(update={"self_test": test})
+        )
+
+    def observed(self, job: Job, now: datetime, *, flush: bool) -> Iterator[tuple[Job, Letter]]:
+        """Give a report of each step that has figures which were not reported.
+
+        Args:
+            flush: whether they may not wait for more.
+        """
+        if job.release is None:
+            return
+        found = self.trials.reports(job.release.digest, after=job.taken)
+        if not found or not (flush or now - found[0][1].began_at >= EVERY):
+            return
+        attempt = self.slots.read().attempt
+        crashes = max(0, attempt.loads - 1 - job.crashes) if attempt else 0
+        for _, group in groupby(found, key=lambda one: one[1].phase):
+            rows = list(group)
+            report = add_up([one for _, one in rows]).model_copy(update={"crashes": crashes})
+            job = replace(job, taken=rows[-1][0], crashes=job.crashes + crashes)
+            job, letter = _numbered(job, report)
+            crashes = 0
+            yield job, letter
+
+    def ended(self, job: Job, phase: Phase, last: Ending, now: datetime) -> tuple[Job, Letter]:
+        """Return the report of a commit or of a way back."""
+        crashes = max(0, last.crashes - job.crashes)
+        update = {"crashes": crashes, "detail": last.reason[:200]}
+        return _numbered(job, _blank(job, phase, now).model_copy(update=update))
+
+    def kind_of(self, target: str) -> UpdateKind:
+        """Return the kind that a TUF path begins with.
+
+        Raises:
+            UpdateRefusedError: it begins with none.
+        """
+        try:
+            return UpdateKind(target.partition("/")[0])
+        except ValueError as e:
+            raise UpdateRefusedError(f"{target}: begins with no kind of update") from e
+
+
+def _blank(job: Job, phase: Phase, now: datetime) -> Evidence:
+    digest = job.release.digest if job.release else ""
+    base = job.base or None
+    return Evidence(seq=0, phase=phase, digest=digest, base=base, began_at=now, ended_at=now)
+
+
+def _numbered(job: Job, report: Evidence) -> tuple[Job, Letter]:
+    job = replace(job, seq=job.seq + 1)
+    told = report.model_copy(update={"seq": job.seq, "base": job.base or None})
+    return job, letters.evidence(job.plan.action, told)

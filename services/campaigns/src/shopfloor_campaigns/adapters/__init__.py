@@ -1,0 +1,1 @@
+"""SQL, HTTP and metrics."""

@@ -1,0 +1,1 @@
+"""shopfloorctl: what operators type; a thin client of the registry and of campaigns."""

@@ -1,0 +1,1 @@
+"""Where the registry meets databases, disks and the network."""
