@@ -152,6 +152,9 @@ bench-inspection: setup ## parts per second of each judge on one core: var/bench
 sim-spc: setup ## simulated run lengths of the control charts beside computed ones: var/bench/spc.json
 	@OMP_NUM_THREADS=1 $(PY)/python tests/perf/sim_spc.py
 
+eval-sensors: setup ## a machine's temperature against NAB's windows: var/eval/sensors.json (wants the mirror)
+	@OMP_NUM_THREADS=1 $(PY)/python tests/perf/eval_sensors.py
+
 soak: setup ## eight cameras with faults into the vision process: var/bench/soak.json (MINUTES=10)
 	@$(PY)/python tests/perf/soak.py --minutes $(or $(MINUTES),10)
 

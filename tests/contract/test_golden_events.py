@@ -15,9 +15,11 @@ from shopfloor_contracts.aggregates import (
     HEAT_ROWS,
     DefectCount,
     DwellData,
+    FigureSums,
     HeatData,
     InspectionData,
     QueueData,
+    SensorData,
     ShelfData,
     SlotFigures,
     SlotState,
@@ -208,6 +210,30 @@ EVENTS = {
         camera="press-2",
         seq=48,
         prevseq=47,
+    ),
+    Kind.SENSOR: event(
+        SensorData(
+            **WINDOW,
+            sensor="drive-end",
+            machine="press-2",
+            quantity="vibration",
+            unit="mm/s",
+            figures=[
+                FigureSums(
+                    name="rms", count=60, total=84.0, squares=117.9, minimum=1.31, maximum=1.52
+                ),
+                FigureSums(
+                    name="band-1", count=60, total=12.0, squares=2.41, minimum=0.17, maximum=0.25
+                ),
+            ],
+            score_max=3.4,
+            level_max=1.02,
+            state="drifting",
+            refused=2,
+        ),
+        camera="drive-end",
+        seq=49,
+        prevseq=48,
     ),
     Kind.ALERT: event(
         AlertData(

@@ -13,6 +13,7 @@ from shopfloor_contracts.errors import ContractError
 from shopfloor_contracts.site import ModelSpec
 from shopfloor_edge.commissioning.arguments import (
     add_camera_commands,
+    add_sense_options,
     add_spc_commands,
     add_update_commands,
 )
@@ -33,6 +34,7 @@ EXAMPLES = """examples:
   shopfloor-edge ledger --state var/demo/state          what each figure rests on
   shopfloor-edge spc design --p0 .01 --p1 .03 --arl0 1e6  charts of a defect rate
   shopfloor-edge inspect run --recipe board.toml        judge parts until SIGTERM
+  shopfloor-edge sense --config machines.toml           listen to machines' sensors
   shopfloor-edge uplink --state var/demo/state          bytes sent, by day and kind
   shopfloor-edge selftest bundle.tar                    a bundle on its golden clip, here
   shopfloor-edge update status                          what is installed, what is tried
@@ -67,7 +69,9 @@ def build_parser() -> argparse.ArgumentParser:
     ledger.add_argument("--json", action="store_true", help="print one JSON object")
     uplink = commands.add_parser("uplink", help="show what has left, beside the video that did not")
     uplink.add_argument("--json", action="store_true", help="print one JSON object")
-    for command in (vision, agent, ledger, uplink, doctor):
+    sense = commands.add_parser("sense", help="listen to sensors of machines, chart their figures")
+    add_sense_options(sense)
+    for command in (vision, agent, ledger, uplink, doctor, sense):
         command.add_argument(
             "--state",
             type=Path,
@@ -163,6 +167,12 @@ def _inspect(arguments: argparse.Namespace) -> int:
     return int(people.run_inspect(arguments))
 
 
+def _sense(arguments: argparse.Namespace) -> int:
+    app = importlib.import_module("shopfloor_edge.sensors.app")
+    options = app.Options(arguments.replay, tuple(arguments.relearn))
+    return int(app.run_sense(arguments.config, arguments.state, options))
+
+
 def _fetch(arguments: argparse.Namespace) -> int:
     zoo = importlib.import_module("shopfloor_edge.inference.zoo")
     for name in arguments.bundle or sorted(zoo.load_zoo()):
@@ -175,6 +185,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
 _BESIDE: dict[str, Callable[[argparse.Namespace], int]] = {
     "fetch": _fetch,
     "inspect": _inspect,
+    "sense": _sense,
     "update": _update,
     "selftest": _update,
 }

@@ -1,4 +1,4 @@
-"""What can be typed after ``shopfloor-edge camera`` and ``shopfloor-edge spc``."""
+"""What can be typed after ``shopfloor-edge camera``, ``spc`` and ``sense``."""
 
 from __future__ import annotations
 
@@ -43,6 +43,24 @@ def add_spc_commands(parser: argparse.ArgumentParser) -> None:
         "--parts-per-minute", type=float, default=PARTS_PER_MINUTE, help="speed of the line"
     )
     design.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def add_sense_options(parser: argparse.ArgumentParser) -> None:
+    """Add what ``shopfloor-edge sense`` takes beside the state folder."""
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="sensor file")
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        metavar="FILE",
+        help="CSV or JSON lines instead of the broker; - is stdin",
+    )
+    parser.add_argument(
+        "--relearn",
+        action="append",
+        default=[],
+        metavar="SENSOR",
+        help="forget its baseline: the machine was mended or set otherwise",
+    )
 
 
 def _seconds(text: str) -> float:

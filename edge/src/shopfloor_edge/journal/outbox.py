@@ -37,6 +37,7 @@ PRIORITY = {
     Kind.ALERT: 3,
     Kind.TRAFFIC: 2,
     Kind.INSPECTION: 2,
+    Kind.SENSOR: 2,
     Kind.OCCUPANCY: 1,
     Kind.DWELL: 1,
     Kind.QUEUE: 1,

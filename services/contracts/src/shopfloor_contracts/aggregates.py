@@ -188,3 +188,51 @@ class InspectionData(Window):
     def parts(self) -> int:
         """Parts that were judged: each is passed, failed or left to people."""
         return self.passed + self.failed + self.reviewed
+
+
+_Figure = Annotated[float, Field(ge=-1e12, le=1e12)]
+_Square = Annotated[float, Field(ge=0, le=1e24)]
+
+
+class FigureSums(Wire):
+    """One figure of a sensor's stretches, as sums. In the sensor's unit, or without one.
+
+    Mergeable: counts, totals and squares add; mean and spread follow from them.
+    """
+
+    name: Slug
+    """mean, rms, crest, kurtosis, band-1, …, knock-1, … (decibels), as the sensor file has them."""
+    count: Count
+    total: _Figure
+    squares: _Square
+    """Sum of squares."""
+    minimum: _Figure
+    maximum: _Figure
+
+
+class SensorData(Window):
+    """What one sensor of a machine said in one window. ``frames`` are the samples taken.
+
+    ``model_digest`` names the healthy baseline (zeros while it is being learnt),
+    ``zone_version`` the sensor's configuration.
+    """
+
+    sensor: Slug
+    machine: Slug
+    quantity: Literal["vibration", "temperature", "current", "pressure", "other"]
+    unit: Annotated[str, Field(max_length=16)]
+    figures: Annotated[list[FigureSums], Field(max_length=32)]
+    """Empty where not one stretch was whole."""
+    score_max: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    """Largest step that was not foretold, in standard deviations of a healthy machine's."""
+    level_max: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    """Highest chart as a share of its limit; from 1 on it signals."""
+    state: Literal["learning", "normal", "drifting", "abrupt", "stuck", "silent"]
+    """At the end of the window."""
+    refused: Count = 0
+    """Samples that were no finite number, or not later than the one before."""
+
+    @model_validator(mode="after")
+    def _figures_are_unique(self) -> SensorData:
+        refuse_twins("figure", [figure.name for figure in self.figures])
+        return self

@@ -23,6 +23,7 @@ from shopfloor_contracts.aggregates import (
     HeatData,
     InspectionData,
     QueueData,
+    SensorData,
     ShelfData,
 )
 from shopfloor_contracts.alerts import AlertData
@@ -57,6 +58,7 @@ class Kind(StrEnum):
     HEAT = "heat"
     SHELF = "shelf"
     INSPECTION = "inspection"
+    SENSOR = "sensor"
     ALERT = "alert"
 
 
@@ -69,6 +71,7 @@ DURABLE_KINDS = frozenset(
         Kind.HEAT,
         Kind.SHELF,
         Kind.INSPECTION,
+        Kind.SENSOR,
         Kind.ALERT,
     }
 )
@@ -276,6 +279,13 @@ class InspectionEvent(EnvelopeFields):
     data: InspectionData
 
 
+class SensorEvent(EnvelopeFields):
+    """``shopfloor.sensor.v1``"""
+
+    type: Literal["shopfloor.sensor.v1"] = "shopfloor.sensor.v1"
+    data: SensorData
+
+
 class AlertEvent(EnvelopeFields):
     """``shopfloor.alert.v1``"""
 
@@ -312,6 +322,7 @@ Event = Annotated[
     | HeatEvent
     | ShelfEvent
     | InspectionEvent
+    | SensorEvent
     | AlertEvent
     | BirthEvent
     | DeathEvent
@@ -326,6 +337,7 @@ EventData = (
     | HeatData
     | ShelfData
     | InspectionData
+    | SensorData
     | AlertData
     | BirthData
     | DeathData

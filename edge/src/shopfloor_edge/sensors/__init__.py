@@ -1,0 +1,1 @@
+"""The process that listens to machines: ``shopfloor-edge sense``."""
