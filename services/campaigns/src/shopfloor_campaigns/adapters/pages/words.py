@@ -95,13 +95,23 @@ GATES = {
         "crossings",
     ),
     Gate.DISAGREEMENT: GateWord(
-        "Disagreement", "How often does only one of both count a person?", "%", 0.1, 1000, "crossings"
+        "Disagreement",
+        "How often does only one of both count a person?",
+        "%",
+        0.1,
+        1000,
+        "crossings",
     ),
     Gate.CRASHES: GateWord(
         "Crashes", "How often does it crash in 1,000 hours?", "", 2.0, 360_000, "seconds observed"
     ),
     Gate.LATENCY_P99: GateWord(
-        "Slowest frames", "How long do 99 of 100 frames take at most?", "ms", 200.0, 10_000, "frames"
+        "Slowest frames",
+        "How long do 99 of 100 frames take at most?",
+        "ms",
+        200.0,
+        10_000,
+        "frames",
     ),
     Gate.SCORE_DRIFT: GateWord(
         "Score drift", "How far do its scores lie from the old ones?", "", 0.2, 1000, "detections"
