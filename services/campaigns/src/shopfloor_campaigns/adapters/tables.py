@@ -202,4 +202,4 @@ SESSIONS = Table(
     Column("token", String(12), nullable=False),
     Column("expires_at", BigInteger, nullable=False),
 )
-"""People who are signed in to the console: the digest of a cookie, and whose token it stands for."""
+"""People who are signed in to the console: a cookie's digest, and whose token it stands for."""

@@ -29,7 +29,7 @@ def console_router(  # noqa: PLR0913 — the process's adapters, each once
     now: Callable[[], datetime],
     registry_url: str | None = None,
 ) -> APIRouter:
-    """Build the pages; a form for a new plan comes before the page of a campaign."""
+    """Build the pages."""
     parts = Parts(reports, Questions(engine), Sessions(engine, now), writer, service, registry_url)
     router = APIRouter()
     for pages in (sign_in_router, plan_pages, campaigns_pages, fleet_pages):

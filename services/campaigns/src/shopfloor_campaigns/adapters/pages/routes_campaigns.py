@@ -138,7 +138,8 @@ def _one(router: APIRouter, parts: Parts) -> None:
     def campaign(name: Name, signed: Signed = signed_in) -> Response:
         shown = _shown(parts, name, signed)
         live = text("campaign_live.html", **shown)
-        return page("campaign.html", signed, live=live, tag=_tag(live), **_without(shown))
+        context = {"campaign": shown["campaign"], "sentence": shown["sentence"]}
+        return page("campaign.html", signed, live=live, tag=_tag(live), **context)
 
     @router.get("/campaigns/{name}/live")
     async def live(
@@ -249,10 +250,6 @@ def _shown(parts: Parts, name: str, signed: Signed) -> dict[str, Any]:
         "over": status in (Status.DONE, Status.ABORTED),
         "happened": timeline(report, parts.questions.audit(None, 200, name)),
     }
-
-
-def _without(shown: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in shown.items() if key != "signed"}
 
 
 def _tag(html: str) -> str:

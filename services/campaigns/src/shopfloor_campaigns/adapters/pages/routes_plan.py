@@ -23,23 +23,25 @@ from shopfloor_kit.errors import ProblemError
 from shopfloor_kit.tokens import Gatekeeper, Role
 
 _EMPTY = {
-    **{"name": "", "selector": "", "path": "", "sha256": "", "size_bytes": "", "hardware": ""},
-    **{"waves": "1, 10%, 100%", "shadow_h": "24", "trial_h": "1", "approval": "on"},
+    "waves": "1, 10%, 100%",
+    "shadow_h": "24",
+    "trial_h": "1",
+    "approval": "on",
     **{f"use_{gate}": "on" for gate in DEFAULT_GATES},
 }
 
 
 def plan_pages(parts: Parts) -> APIRouter:
-    """Build the routes; they come before those that take a campaign's name."""
+    """Build the routes."""
     router = page_router()
     signed_in = Depends(parts.door.signed)
 
-    @router.get("/campaigns/new")
+    @router.get("/new-campaign")
     def ask(signed: Signed = signed_in) -> Response:
         Gatekeeper.demand(signed.caller, Role.OPERATOR)
         return _asked(signed, _EMPTY, [])
 
-    @router.get("/campaigns/new/match")
+    @router.get("/new-campaign/match")
     def match(selector: Text = "", path: Text = "", _: Signed = signed_in) -> Response:
         """Say how many devices a plan would take, as it is being written."""
         try:
@@ -50,7 +52,7 @@ def plan_pages(parts: Parts) -> APIRouter:
         html = text("match.html", found=found, complaint=complaint)
         return HTMLResponse(html, headers=HEADERS)
 
-    @router.post("/campaigns/new")
+    @router.post("/new-campaign")
     async def create(request: Request, signed: Signed = signed_in) -> Response:
         form = await read_form(request, signed.csrf)
         Gatekeeper.demand(signed.caller, Role.OPERATOR)

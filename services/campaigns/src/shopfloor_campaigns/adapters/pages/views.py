@@ -161,30 +161,33 @@ def _gate(rule: Report, verdicts: list[Report]) -> GateView:
     )
 
 
+_SENTENCES = {
+    Status.DRAFT: "An approver has to allow it before it can start.",
+    Status.APPROVED: "Ready: the first wave opens when somebody starts it.",
+    Status.DONE: "Every wave passed.",
+    Status.ABORTED: "It is over. Devices that had committed keep the update.",
+}
+
+
 def sentence(report: Report, waves: Iterable[WaveView]) -> str:
     """Say where a campaign is, and what comes next, in one line."""
-    status, number, of = Status(report["status"]), report["wave"], report["of"]
+    status, number = Status(report["status"]), report["wave"]
     wave = next((wave for wave in waves if wave.number == number), None)
-    if status is Status.DRAFT:
-        return "An approver has to allow it before it can start."
-    if status is Status.APPROVED:
-        return "Ready: the first wave opens when somebody starts it."
-    if status is Status.DONE:
-        return f"All {of} waves passed."
-    if status is Status.ABORTED:
-        return "It is over. Devices that had committed keep the update."
-    place = f"Wave {number} of {of}"
-    if wave is None:
-        return place
+    if status in _SENTENCES or wave is None:
+        return _SENTENCES.get(status, "Every wave has ended.")
+    return f"Wave {number} of {report['of']}{_of_wave(status, wave)}"
+
+
+def _of_wave(status: Status, wave: WaveView) -> str:
     if status is Status.STOPPED:
-        return f"{place} failed a gate. Its devices go back to what they ran before."
+        return " failed a gate. Its devices go back to what they ran before."
     if status is Status.PAUSED:
-        return f"{place} is paused: devices that have begun go on, no other begins."
+        return " is paused: devices that have begun go on, no other begins."
     if wave.status == WaveStatus.WAITING:
-        return f"{place} opens as soon as its time window allows."
+        return " opens as soon as its time window allows."
     if wave.ended == wave.size:
-        return f"{place}: all {wave.size} devices have ended; its gates decide."
-    return f"{place}: {wave.ended} of {wave.size} devices have ended."
+        return ": every device has ended; its gates decide."
+    return f": {wave.ended} of {wave.size} devices have ended."
 
 
 _DID = {
