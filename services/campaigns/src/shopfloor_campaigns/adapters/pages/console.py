@@ -20,7 +20,7 @@ from shopfloor_campaigns.adapters.service import Service
 from shopfloor_campaigns.adapters.writer import Writer
 
 
-def console_router(  # noqa: PLR0913 — the process's adapters, each once
+def console_router(
     engine: Engine,
     writer: Writer,
     *,

@@ -23,6 +23,11 @@ from shopfloor_kit.errors import ProblemError
 
 COOKIE, FORM_COOKIE = "shopfloor_session", "shopfloor_form"
 MAX_FORM_BYTES, MAX_FIELDS = 64 * 1024, 100
+_STATUS: dict[type[Exception], int] = {
+    UnknownError: 404,
+    ConflictError: 409,
+    StoreUnavailableError: 503,
+}
 _TITLES = {
     400: "That did not work",
     403: "Not allowed",
@@ -55,12 +60,8 @@ class PageRoute(APIRoute):
                 return _to_sign_in(request)
             except ProblemError as e:
                 return _sorry(request, e.status, e.detail, e.headers)
-            except UnknownError as e:
-                return _sorry(request, 404, str(e))
-            except ConflictError as e:
-                return _sorry(request, 409, str(e))
-            except StoreUnavailableError as e:
-                return _sorry(request, 503, str(e))
+            except (UnknownError, ConflictError, StoreUnavailableError) as e:
+                return _sorry(request, _STATUS[type(e)], str(e))
             except RequestValidationError:
                 return _sorry(request, 404, f"no page is at {request.url.path}")
 

@@ -241,14 +241,14 @@ def _runs(
     job: Row[Any], plan: dict[str, Any], path: str, known: dict[str, tuple[str, str]]
 ) -> Runs:
     at = from_ms(job.ended_at)
-    update = plan["update"]
     if job.state == JobState.COMMITTED:
+        update = plan["update"]
         digests = {build["path"]: build["sha256"] for build in update["builds"]}
         found = digests.get(path, update["builds"][0]["sha256"])
         return Runs(update["name"], update["version"], found, job.campaign, at)
     base = plan.get("base")
     digest = job.base or (base["builds"][0]["sha256"] if base else "")
-    model, version = known.get(digest, (update["name"], "unnamed"))
+    model, version = known.get(digest, ("unnamed", ""))
     return Runs(model, version, digest, job.campaign, at)
 
 

@@ -207,7 +207,7 @@ _BECAME = {
 
 def timeline(report: Report, entries: Iterable[Report]) -> list[Happened]:
     """Return what happened, the newest first: people's orders and the waves' own steps."""
-    found = [line for entry in entries if (line := _told(entry)) is not None]
+    found = [line for entry in reversed(list(entries)) if (line := _told(entry)) is not None]
     for wave in report["waves"]:
         number = wave["number"]
         if wave["opened_at"]:
@@ -218,7 +218,7 @@ def timeline(report: Report, entries: Iterable[Report]) -> list[Happened]:
             word = WAVE[WaveStatus(wave["status"])]
             text = f"Wave {number}: {word.text.lower()}"
             found.append(Happened(wave["decided_at"], text, word))
-    return sorted(found, key=lambda line: line.at, reverse=True)
+    return sorted(found, key=lambda line: line.at)[::-1]
 
 
 def _told(entry: Report) -> Happened | None:

@@ -150,4 +150,5 @@ def written(value: float | None, unit: str) -> str:
     if unit == "±%":
         # A true minus sign: a hyphen is too short to be seen in a table.
         return f"{value * 100:+.2f} %".replace("-", "−")
-    return f"{value:.3g}" + (f" {unit}" if unit else "")
+    number = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return number + (f" {unit}" if unit else "")

@@ -16,10 +16,10 @@ const visible = () =>
 const pause = (ms) => new Promise((go) => setTimeout(go, ms));
 
 function show(live, html) {
-  const open = [...live.querySelectorAll("details[open]")].map((d) => d.id);
+  const folds = [...live.querySelectorAll("details")].map((d) => [d.id, d.open]);
   const focus = live.contains(document.activeElement) ? document.activeElement.id : "";
   live.innerHTML = html;
-  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  for (const [id, open] of folds) document.getElementById(id)?.toggleAttribute("open", open);
   if (focus) document.getElementById(focus)?.focus();
   localTimes(live);
   const said = document.getElementById("said");
