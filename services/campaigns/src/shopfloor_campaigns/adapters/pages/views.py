@@ -140,7 +140,7 @@ def _gate(rule: Report, verdicts: list[Report]) -> GateView:
             sample=0,
             minimum=rule["minimum"],
             confidence=rule["confidence"],
-            explanation=f"Looked at once there are {rule['minimum']:,} {word.of}.",
+            explanation="It is looked at when the sample is large enough, at each doubling, and at the end.",
             plot=None,
             at=None,
         )
