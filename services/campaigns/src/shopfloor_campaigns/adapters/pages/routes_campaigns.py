@@ -127,7 +127,7 @@ def _list(router: APIRouter, parts: Parts) -> None:
         shown.sort(key=lambda c: (c["status"] not in going, -(c["made_at"].timestamp())))
         listed = [(c, STATUS[Status(c["status"])], wave_views(c)) for c in shown]
         devices = parts.questions.how_many()
-        context = {"listed": listed, "following": following, "devices": devices}
+        context: dict[str, Any] = {"listed": listed, "following": following, "devices": devices}
         return page("campaigns.html", signed, **context)
 
 
@@ -138,7 +138,7 @@ def _one(router: APIRouter, parts: Parts) -> None:
     def campaign(name: Name, signed: Signed = signed_in) -> Response:
         shown = _shown(parts, name, signed)
         live = text("campaign_live.html", **shown)
-        context = {"campaign": shown["campaign"], "sentence": shown["sentence"]}
+        context: dict[str, Any] = {"campaign": shown["campaign"], "sentence": shown["sentence"]}
         return page("campaign.html", signed, live=live, tag=_tag(live), **context)
 
     @router.get("/campaigns/{name}/live")
@@ -173,7 +173,7 @@ def _one(router: APIRouter, parts: Parts) -> None:
             raise UnknownError(f"{name} has no wave {number}")
         states = [str(state) for state, its in GROUP_OF.items() if its == group]
         jobs = parts.questions.of_wave(name, number - 1, states, after, PAGE)
-        context = {
+        context: dict[str, Any] = {
             "name": name,
             "wave": waves[number - 1],
             "group": group if group in GROUPS else "",
@@ -212,7 +212,7 @@ def _asked(parts: Parts, signed: Signed, name: str, order: str, complaint: str =
     waves = wave_views(report)
     segments = [segment for wave in waves for segment in wave.segments]
     active = ("downloading", "shadow", "trial")
-    context = {
+    context: dict[str, Any] = {
         "name": name,
         "key": order,
         "order": wanted,

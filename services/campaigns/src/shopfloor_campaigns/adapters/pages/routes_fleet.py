@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -50,7 +50,7 @@ def _devices(router: APIRouter, parts: Parts) -> None:
         following = None
         if len(found) > PAGE:
             following = urlencode(asked | {"after": found[PAGE - 1].name})
-        context = {
+        context: dict[str, Any] = {
             "found": found[:PAGE],
             "following": following,
             "complaint": complaint,
@@ -62,7 +62,7 @@ def _devices(router: APIRouter, parts: Parts) -> None:
 
     @router.get("/devices/{name}")
     def device(name: str, signed: Signed = signed_in) -> Response:
-        context = {
+        context: dict[str, Any] = {
             "device": parts.questions.device(name),
             "jobs": parts.questions.jobs_of(name),
             "group_of": GROUP_OF,
@@ -75,7 +75,11 @@ def _devices(router: APIRouter, parts: Parts) -> None:
     @router.get("/models")
     def models(signed: Signed = signed_in) -> Response:
         found, total = parts.questions.models(), parts.questions.how_many()
-        context = {"found": found, "total": total, "registry_url": parts.registry_url}
+        context: dict[str, Any] = {
+            "found": found,
+            "total": total,
+            "registry_url": parts.registry_url,
+        }
         return page("models.html", signed, known=sum(n for _, n in found), **context)
 
 
@@ -89,7 +93,11 @@ def _log(router: APIRouter, parts: Parts) -> None:
         entries = parts.questions.audit(before, PAGE)
         following = entries[PAGE - 1]["number"] if len(entries) > PAGE else None
         chain = parts.reports.verify_audit()
-        context = {"entries": entries[:PAGE], "following": following, "before": before}
+        context: dict[str, Any] = {
+            "entries": entries[:PAGE],
+            "following": following,
+            "before": before,
+        }
         return page("audit.html", signed, chain=chain, whole=isinstance(chain, Verified), **context)
 
 

@@ -128,5 +128,5 @@ def _asked(signed: Signed, form: Mapping[str, str], complaints: list[str]) -> Re
     status = 400 if complaints else 200
     # What was written stays; a box that was not ticked is simply not sent.
     filled = dict(form) if complaints else dict(_EMPTY)
-    context = {"form": filled, "gates": gates, "complaints": complaints}
+    context: dict[str, Any] = {"form": filled, "gates": gates, "complaints": complaints}
     return page("new.html", signed, status=status, **context)

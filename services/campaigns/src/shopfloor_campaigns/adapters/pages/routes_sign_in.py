@@ -80,7 +80,11 @@ def sign_in_router(parts: Parts) -> APIRouter:
 def _asked(request: Request, place: str, complaint: str = "") -> Response:
     # The form is bound to a cookie, so that nobody is signed in as somebody else by another site.
     cookie = request.cookies.get(FORM_COOKIE) or secrets.token_urlsafe(16)
-    context = {"place": place, "complaint": complaint, "form_token": form_token(cookie)}
+    context = {
+        "place": place,
+        "complaint": complaint,
+        "form_token": form_token(cookie),
+    }
     answer = page("sign_in.html", None, status=401 if complaint else 200, **context)
     _give(request, answer, FORM_COOKIE, cookie, 3600)
     return answer
