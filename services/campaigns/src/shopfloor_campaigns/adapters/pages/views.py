@@ -140,7 +140,7 @@ def _gate(rule: Report, verdicts: list[Report]) -> GateView:
             sample=0,
             minimum=rule["minimum"],
             confidence=rule["confidence"],
-            explanation="Looked at once the sample is large enough, then at each doubling and at the end.",
+            explanation="Looked at once the sample is large enough, at each doubling, at the end.",
             plot=None,
             at=None,
         )
