@@ -16,6 +16,7 @@ from shopfloor_campaigns.adapters.http import build_api
 from shopfloor_campaigns.adapters.http_campaigns import campaigns_router
 from shopfloor_campaigns.adapters.http_ddi import DdiSettings, ddi_router
 from shopfloor_campaigns.adapters.metrics import CampaignMeter, DeviceCollector
+from shopfloor_campaigns.adapters.pages.console import console_router
 from shopfloor_campaigns.adapters.reports import Reports
 from shopfloor_campaigns.adapters.schema import prepare
 from shopfloor_campaigns.adapters.service import Service
@@ -48,6 +49,13 @@ class Cloud:
             health_router({"database": self.writer.complaint}, registry),
             campaigns_router(
                 reports, self.writer, self.service, Gatekeeper.over(self.engine, TOKENS)
+            ),
+            console_router(
+                self.engine,
+                self.writer,
+                service=self.service,
+                reports=reports,
+                now=lambda: self.now,
             ),
             ddi_router(reading(self.engine), self.writer, self.service, settings, lambda: self.now),
         )

@@ -22,6 +22,7 @@ from shopfloor_campaigns.adapters.http import build_api
 from shopfloor_campaigns.adapters.http_campaigns import campaigns_router
 from shopfloor_campaigns.adapters.http_ddi import DdiSettings, ddi_router
 from shopfloor_campaigns.adapters.metrics import CampaignMeter, DeviceCollector
+from shopfloor_campaigns.adapters.pages.console import console_router
 from shopfloor_campaigns.adapters.reports import Reports
 from shopfloor_campaigns.adapters.schema import prepare
 from shopfloor_campaigns.adapters.service import Service
@@ -151,6 +152,14 @@ class _Process:
         return build_api(
             health_router({"database": self._writer.complaint}, registry),
             campaigns_router(reports, self._writer, self._service, keeper),
+            console_router(
+                engine,
+                self._writer,
+                service=self._service,
+                reports=reports,
+                now=_now,
+                registry_url=settings.registry_url,
+            ),
             ddi_router(reading(engine), self._writer, self._service, ddi, _now),
         )
 

@@ -30,6 +30,9 @@ class Settings(Operator):
     targets_url: Annotated[str, Field(pattern=r"^https?://[^\s]+[^/\s]$")] = Field(
         "http://127.0.0.1:8090/tuf/targets", description="where the registry serves TUF targets"
     )
+    registry_url: Annotated[str, Field(pattern=r"^https?://[^\s]+[^/\s]$")] | None = Field(
+        None, description="where people reach the registry; the console links to its models"
+    )
     artifact_folder: Path | None = Field(
         None, description="hand files out ourselves, named by their sha256, instead of the registry"
     )

@@ -133,8 +133,10 @@ class Service:
         self._audit(connection, actor, "create", plan.name, {"plan_sha256": digest})
         self._wake()
 
-    def order(self, connection: Connection, name: str, event: Event, actor: str) -> Campaign:
-        """Do what a person asks for, in this transaction."""
+    def order(
+        self, connection: Connection, name: str, event: Event, actor: str, reason: str = ""
+    ) -> Campaign:
+        """Do what a person asks for, in this transaction; ``reason`` is for the audit log."""
         # A refusal leaves no trace, whatever was matched before it.
         with connection.begin_nested():
             ledger = self._ledger(connection)
@@ -143,7 +145,7 @@ class Service:
             after = order(ledger, name, event, self._now())
             action = type(event).__name__.lower()
             detail = {"from": str(before.status), "to": str(after.status)}
-            detail |= {"reason": getattr(event, "reason", "")}
+            detail |= {"reason": getattr(event, "reason", "") or reason}
             self._audit(connection, actor, action, name, detail)
         self._touched.add(name)
         self._undispatched = True

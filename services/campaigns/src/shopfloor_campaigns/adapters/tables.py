@@ -194,3 +194,12 @@ VERDICTS = Table(
     Index("verdicts_campaign", "campaign", "wave"),
     sqlite_autoincrement=True,
 )
+
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("digest", String(64), primary_key=True),
+    Column("token", String(12), nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+"""People who are signed in to the console: a cookie's digest, and whose token it stands for."""
