@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -10,6 +12,9 @@ from prometheus_client.registry import Collector
 
 from shopfloor_registry.domain.promotions import Judgement, Promotion
 from shopfloor_registry.errors import StoreUnavailableError
+from shopfloor_registry.trust.errors import TrustError
+
+log = logging.getLogger(__name__)
 
 
 class PrometheusMeter:
@@ -38,6 +43,36 @@ class PrometheusMeter:
     def promoted(self, promotion: Promotion) -> None:
         """Count a move."""
         self._promotions.labels(str(promotion.to)).inc()
+
+
+class TrustExpiry(Collector):
+    """When each role of the TUF repository expires, read when the metrics are asked for."""
+
+    def __init__(self, expiries: Callable[[], Mapping[str, datetime]]) -> None:
+        self._expiries = expiries
+
+    def describe(self) -> Iterator[Metric]:
+        """Name the family without reading the repository."""
+        yield self._family()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield no sample while the repository cannot be read."""
+        family = self._family()
+        try:
+            expiries = self._expiries()
+        except (TrustError, OSError):
+            log.exception("the TUF repository cannot be read")
+            expiries = {}
+        for role, at in expiries.items():
+            family.add_metric([role], at.timestamp())
+        yield family
+
+    def _family(self) -> GaugeMetricFamily:
+        return GaugeMetricFamily(
+            "shopfloor_registry_trust_expires_timestamp_seconds",
+            "When a role's signed metadata expires; of the bins, the first",
+            labels=["role"],
+        )
 
 
 class StoredFigures(Collector):
