@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
@@ -15,6 +17,8 @@ from shopfloor_registry.errors import StoreUnavailableError
 from shopfloor_registry.trust.errors import TrustError
 
 log = logging.getLogger(__name__)
+
+KEPT_S = 600.0
 
 
 class PrometheusMeter:
@@ -46,10 +50,19 @@ class PrometheusMeter:
 
 
 class TrustExpiry(Collector):
-    """When each role of the TUF repository expires, read when the metrics are asked for."""
+    """When each role of the TUF repository expires.
 
-    def __init__(self, expiries: Callable[[], Mapping[str, datetime]]) -> None:
-        self._expiries = expiries
+    Reading its 256 bins takes about a second of CPU, so that an answer is kept for a while.
+    """
+
+    def __init__(
+        self,
+        expiries: Callable[[], Mapping[str, datetime]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._expiries, self._clock = expiries, clock
+        self._known: Mapping[str, datetime] = {}
+        self._due_s = -math.inf
 
     def describe(self) -> Iterator[Metric]:
         """Name the family without reading the repository."""
@@ -57,15 +70,19 @@ class TrustExpiry(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield no sample while the repository cannot be read."""
+        if self._clock() >= self._due_s:
+            self._known, self._due_s = self._read(), self._clock() + KEPT_S
         family = self._family()
-        try:
-            expiries = self._expiries()
-        except (TrustError, OSError):
-            log.exception("the TUF repository cannot be read")
-            expiries = {}
-        for role, at in expiries.items():
+        for role, at in self._known.items():
             family.add_metric([role], at.timestamp())
         yield family
+
+    def _read(self) -> Mapping[str, datetime]:
+        try:
+            return self._expiries()
+        except (TrustError, OSError):
+            log.exception("the TUF repository cannot be read")
+            return {}
 
     def _family(self) -> GaugeMetricFamily:
         return GaugeMetricFamily(
