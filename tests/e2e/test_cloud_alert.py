@@ -16,6 +16,7 @@ from fakes.rtsp import rtsp_cameras, write_clip
 from fakes.webhook import Webhook
 from shopfloor_dashboards.check import check, expressions, silent_panels, surroundings
 from shopfloor_demo.processes import Processes, wait_until
+from shopfloor_stack.configs import SCRAPED
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "var" / "e2e" / "cloud.json"
@@ -81,7 +82,7 @@ def test_a_camera_that_dies_is_told_within_a_minute(tmp_path):
         prometheus = here.address("prometheus")
         live = 'shopfloor_fleet_cameras{site="oslo",status="live"} == 1'
         wait_until(lambda: bool(ask(prometheus, live)), timeout_s=90, what="camera that is live")
-        jobs = {"ingest": "up", "prometheus": "up", "alertmanager": "up"}
+        jobs = dict.fromkeys(SCRAPED, "up")
         wait_until(lambda: targets(prometheus) == jobs, timeout_s=60, what="target that is up")
         assert webhook.heard("CameraGone") == []
 

@@ -41,7 +41,7 @@ class Cloud:
         registry = CollectorRegistry()
         self.service = Service(self.engine, CampaignMeter(registry), lambda: self.now)
         self.writer, reports = Writer(self.engine), Reports(self.engine)
-        registry.register(DeviceCollector(reports.tally))
+        registry.register(DeviceCollector(reports.tally, reports.statuses))
         settings = DdiSettings(
             "default", poll_s, "http://registry/tuf/targets", folder, token_digest(GATEWAY)
         )

@@ -6,8 +6,10 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 from shopfloor_contracts.aggregates import (
+    DefectCount,
     DwellData,
     HeatData,
+    InspectionData,
     QueueData,
     ShelfData,
     SlotFigures,
@@ -68,6 +70,7 @@ class Shop:
             HeatData(**window, observed_s=54, people_s=1.0, cells_s=_GRID),
             ShelfData(**window, slots=[_SLOT]),
             _alert(start),
+            _inspection(window),
         ]
         return [self._event(data, start + timedelta(minutes=1), camera="cam-1") for data in said]
 
@@ -130,6 +133,25 @@ def open_shops(url: str, *, now: datetime | None = None) -> datetime:
         store.write([*batch, *shop.life(now)])
     engine.dispose()
     return now
+
+
+def _inspection(window: dict) -> InspectionData:
+    return InspectionData(
+        **window,
+        station="press",
+        passed=95,
+        failed=4,
+        reviewed=1,
+        missed=1,
+        escapes=1,
+        false_rejects=1,
+        confirmed=2,
+        defects=[DefectCount(name="scratch", parts=3, places=4), DefectCount(name="dent", parts=1)],
+        doubts=[DefectCount(name="turned", parts=1)],
+        latency_histogram=[0, 20, 60, 10, 5, 3, 1, 1, 0],
+        line="alerted",
+        stops=1,
+    )
 
 
 def _occupancy(people: int) -> ZoneOccupancy:

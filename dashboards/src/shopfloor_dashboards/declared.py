@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
+from shopfloor_campaigns.adapters.metrics import CampaignMeter, DeviceCollector
 from shopfloor_edge.vision.metrics import VisionMetrics
 from shopfloor_ingest.adapters.metrics import FleetFamilies, PrometheusMeter
+from shopfloor_registry.adapters.metrics import PrometheusMeter as RegistryMeter
+from shopfloor_registry.adapters.metrics import StoredFigures, TrustExpiry
 
 BUILT_IN = frozenset({"up", "ALERTS", "scrape_duration_seconds", "scrape_samples_scraped"})
 """Made by Prometheus itself."""
@@ -17,12 +20,20 @@ _SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
 
 
 def exported_metrics() -> frozenset[str]:
-    """Return the name of every series of ingest and of a device's vision process."""
+    """Return the name of every series of our services and of a device's vision process."""
     registry = CollectorRegistry()
     meter = PrometheusMeter(registry)
     meter.watch(queue_depth=lambda: 0, connected=lambda: True)
     meter.watch_database(lambda: True)
+    CampaignMeter(registry)
+    RegistryMeter(registry)
+    asked = (
+        DeviceCollector(dict, dict).describe(),
+        StoredFigures(dict, lambda: 0).collect(),
+        TrustExpiry(dict).describe(),
+    )
     ours = [*registry.collect(), *FleetFamilies().all(), *VisionMetrics([]).registry.collect()]
+    ours += [family for families in asked for family in families]
     return _sample_names(ours)
 
 

@@ -7,13 +7,31 @@ many sites there are: ``site ~ '^${site:raw}$'``. Values are slugs, which have n
 from __future__ import annotations
 
 WINDOWED = ("traffic", "occupancy", "dwell", "queue", "heat", "shelf")
-"""Kinds whose sums rest on windows of observation; alerts rest on none."""
+"""Kinds that a detector counts in windows; alerts rest on none, inspections have judges."""
 
 EDGES_S = (5, 15, 30, 60, 120, 300, 600)
 """As ``shopfloor_contracts.aggregates.DWELL_EDGES_S``: a test holds both together."""
 
 INFERENCE_EDGES_MS = (10, 20, 35, 50, 75, 100, 250, 1000)
 """As ``shopfloor_contracts.events``: a test holds both together."""
+
+LATENCY_EDGES_MS = (5, 10, 20, 35, 50, 75, 100, 250)
+"""As ``shopfloor_contracts.aggregates``: a test holds both together."""
+
+_Z = 1.959964
+
+
+def share_interval(part: str, whole: str) -> str:
+    """Return rows (label, value): a share and the ends of its 95 % interval (Wilson 1927).
+
+    ``part`` and ``whole`` are columns of the row before, floats, ``whole`` above 0.
+    """
+    middle = f"({part} + {_Z**2 / 2}) / ({whole} + {_Z**2})"
+    half = f"{_Z} * sqrt({part} * ({whole} - {part}) / {whole} + {_Z**2 / 4}) / ({whole} + {_Z**2})"
+    return (
+        f"(VALUES ('measured', {part} / {whole}), ('at least', GREATEST(0, {middle} - {half})),"
+        f" ('at most', LEAST(1, {middle} + {half})))"
+    )
 
 
 def matches(*names: str) -> str:

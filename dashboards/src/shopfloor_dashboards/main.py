@@ -8,9 +8,11 @@ from pathlib import Path
 
 from shopfloor_dashboards.boards import (
     business,
+    campaign,
     device,
     fleet,
     ingest,
+    inspection,
     model,
     site,
     slo,
@@ -24,6 +26,8 @@ BOARDS = (
     device.BOARD,
     model.BOARD,
     business.BOARD,
+    inspection.BOARD,
+    campaign.BOARD,
     ingest.BOARD,
     slo.BOARD,
     vision.BOARD,

@@ -118,3 +118,5 @@ def test_devices_are_counted_by_campaign_wave_and_state(cloud, offered):
     text = cloud.client.get("/metrics").text
 
     assert 'shopfloor_campaign_devices{campaign="nano-2",state="offered",wave="1"} 2.0' in text
+    assert 'shopfloor_campaign_status{campaign="nano-2",status="running"} 1.0' in text
+    assert 'shopfloor_campaign_updates_total{result="failed"} 0.0' in text

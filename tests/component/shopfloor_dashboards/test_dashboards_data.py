@@ -16,16 +16,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from prometheus_client import start_http_server
+from prometheus_client import CollectorRegistry, start_http_server
 
 from fakes.fleet import Fleet, accepted, alert, heartbeat
 from fakes.ingest_events import FakeDevice
+from shopfloor_campaigns.adapters.metrics import CampaignMeter, DeviceCollector
 from shopfloor_contracts.events import CameraStatus
 from shopfloor_contracts.rules import Severity
 from shopfloor_dashboards.check import expressions, silent_panels
 from shopfloor_edge.vision.metrics import CameraFigures, Fate, VisionMetrics
 from shopfloor_ingest.domain.devices import DeviceStatus
 from shopfloor_ingest.usecases import Outcome
+from shopfloor_registry.adapters.metrics import TrustExpiry
 
 ROOT = Path(__file__).resolve().parents[3]
 QUERIES = [
@@ -54,6 +56,13 @@ class Scenario:
         said = heartbeat(12, rows_waiting=5, dropped=1)
         self.fleet.add("oslo", "door", seen_at=now() + timedelta(hours=1), said=said)
         self.fleet.add("bergen", "door", status=DeviceStatus.OFFLINE, said=said, seen_at=now())
+        self.updates = CollectorRegistry()
+        self.campaigns = CampaignMeter(self.updates)
+        devices = {("nano-2", 1, "committed"): 5, ("nano-2", 2, "trial"): 7}
+        statuses = {"nano-2": "running", "nano-1": "stopped"}
+        self.updates.register(DeviceCollector(lambda: devices, lambda: statuses))
+        expiries = {"root": now() + timedelta(days=400), "targets": now() + timedelta(days=90)}
+        self.updates.register(TrustExpiry(lambda: expiries))
         self.vision = VisionMetrics(["cam-1", "cam-2"])
         self.vision.runs_on("onnxruntime", "float32", degraded=False)
         self._seq = 0
@@ -70,6 +79,9 @@ class Scenario:
         self.fleet.meter.write_failed()
         self.fleet.meter.committed(events, now())
         self.fleet.figures.take(events)
+        for result in ("committed", "committed", "failed"):
+            self.campaigns.ended("nano-2", result)
+        self.campaigns.verdict("count-difference", "fail")
         for camera in ("cam-1", "cam-2"):
             for fate in Fate:
                 self.vision.looked(camera, fate, inference_s=0.02, crossings=1)
@@ -153,8 +165,10 @@ def test_every_query_of_every_dashboard_returns_data(tmp_path):
             scenario.step()
 
     player = threading.Thread(target=play)
-    with exported(scenario.fleet.registry, scenario.vision.registry) as ports:
-        config = configuration(tmp_path, dict(zip(("ingest", "vision"), ports, strict=True)))
+    registries = (scenario.fleet.registry, scenario.vision.registry, scenario.updates)
+    with exported(*registries) as ports:
+        jobs = ("ingest", "vision", "campaigns")
+        config = configuration(tmp_path, dict(zip(jobs, ports, strict=True)))
         player.start()
         try:
             with prometheus(tmp_path, config) as address:

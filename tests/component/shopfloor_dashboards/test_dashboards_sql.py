@@ -14,6 +14,7 @@ from fakes.shops import open_shops
 from shopfloor_dashboards.fragments import MOST_SERIES, extreme
 from shopfloor_dashboards.macros import TimeRange, expand
 from shopfloor_dashboards.sql_check import Answer, sql_findings
+from shopfloor_ingest.domain.kpis import wilson
 from shopfloor_ingest.domain.percentiles import percentile
 
 psycopg = pytest.importorskip("psycopg", reason="wants psycopg: the extra 'postgresql' of ingest")
@@ -29,6 +30,7 @@ FILES = [
     if "rawSql" in file.read_text()
 ]
 BUSINESS = (ROOT / "dashboards/json/shopfloor-business.json").read_text()
+INSPECTION = (ROOT / "dashboards/json/shopfloor-inspection.json").read_text()
 DEVICE = (ROOT / "dashboards/json/shopfloor-device.json").read_text()
 
 
@@ -86,6 +88,9 @@ def test_every_query_of_a_board_answers_with_numbers(file, shops):
         (BUSINESS, '"unit": "s"', '"unit": "ms"', "is shown as 'ms'"),
         (BUSINESS, '"unit": "short"', '"unit": "s"', "has no such ending"),
         (BUSINESS, '"options": "change_ratio"', '"options": "changes_ratio"', "not in the answer"),
+        (INSPECTION, "rollup_defect", "rollup_defekt", 'relation "rollup_defekt" does not exist'),
+        (INSPECTION, "sort = 'defect'", "sort = 'defects'", "no number in 0 rows"),
+        (INSPECTION, "latency_ms", "latency_s", "is shown as 'ms'"),
         (DEVICE, "AS metric", "AS metrics", "expected time, metric and a number"),
         (DEVICE, "hottest_c", "hottest_k", "is shown as 'celsius'"),
         (DEVICE, "health,temperature_c", "health,temperature_k", "no number in 1 rows"),
@@ -115,6 +120,21 @@ def test_percentiles_of_a_panel_are_those_of_the_api(shops):
     assert len(rows) == 8
     for _, metric, value_s in rows:
         assert value_s == pytest.approx(expected[metric])
+
+
+def test_the_interval_of_a_panel_is_that_of_the_api(shops):
+    panels = json.loads(INSPECTION)["panels"]
+    (panel,) = [panel for panel in panels if panel["title"] == "How does the defect rate go?"]
+    variables = {"site": "oslo", "station": ".*", "bucket": "3600"}
+
+    rows = shops.ask(expand(panel["targets"][0]["rawSql"], variables, shops.range)).rows
+
+    # Two devices of a hundred parts each, four of which fail.
+    low, high = wilson(8, 200)
+    expected = {"measured": 0.04, "at least": low, "at most": high}
+    assert len(rows) == 12
+    for _, metric, value_ratio in rows:
+        assert value_ratio == pytest.approx(expected[metric])
 
 
 def test_the_strangest_device_is_the_one_whose_scores_have_moved(shops):

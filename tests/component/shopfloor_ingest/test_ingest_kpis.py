@@ -20,7 +20,9 @@ from shopfloor_ingest.adapters.http import build_api
 from shopfloor_ingest.adapters.kpi_queries import SqlKpis
 from shopfloor_ingest.adapters.reports import SqlReader
 from shopfloor_ingest.adapters.store import SqlStore
+from shopfloor_ingest.domain.kpis import figures_of
 from shopfloor_ingest.domain.messages import Message, judge
+from shopfloor_ingest.domain.rollups import SHAPES
 from shopfloor_kit.database import open_engine
 
 pytestmark = pytest.mark.timeout(60)
@@ -135,6 +137,48 @@ def test_waits_have_percentiles(cloud):
         figures = row["figures"]
         if figures["served"]:
             assert figures["wait_p50_s"] <= figures["wait_p95_s"] <= figures["wait_max_s"]
+
+
+def test_an_inspection_has_rates_with_an_interval_and_times(cloud):
+    cloud.tell_golden("inspection")
+    start, end = judge_windows("inspection")
+    stretch = {"from": start.isoformat(), "to": end.isoformat()}
+
+    answer = cloud.ask("store-17/kpi/inspection", **stretch).json()
+
+    (row,) = answer["rows"]
+    figures = row["figures"]
+    assert row["names"] == {"site": "store-17", "camera": "press-2", "station": "press-2"}
+    assert figures["parts"] == 200
+    assert (figures["defect_ratio"], figures["review_ratio"]) == (4 / 200, 1 / 200)
+    assert figures["missed_ratio"] == 1 / 201
+    assert (figures["escape_ratio"], figures["false_reject_ratio"]) == (0, 1 / 4)
+    # Wilson's interval of 4 in 200, worked out by hand.
+    assert figures["defect_low_ratio"] == pytest.approx(0.0078, abs=1e-4)
+    assert figures["defect_high_ratio"] == pytest.approx(0.0503, abs=1e-4)
+    # 20 of 200 took 5 to 10 ms and 170 took 10 to 20.
+    assert figures["latency_p50_s"] == pytest.approx((10 + 10 * 80 / 170) / 1000)
+    assert (figures["alerted_s"], figures["stopped_s"]) == (60, 0)
+
+
+def test_defects_are_told_by_name_and_doubts_beside_them(cloud):
+    cloud.tell_golden("inspection")
+    start, end = judge_windows("inspection")
+    stretch = {"from": start.isoformat(), "to": end.isoformat()}
+
+    told = cloud.ask("store-17/kpi/defect", format="csv", **stretch)
+
+    rows = list(csv.DictReader(io.StringIO(told.text)))
+    found = [(row["station"], row["sort"], row["name"], row["parts"]) for row in rows]
+    assert found == [("press-2", "defect", "short", "4"), ("press-2", "doubt", "turned", "1")]
+    assert cloud.ask("store-17/kpi/defect", zone="press-9", **stretch).json()["rows"] == []
+
+
+def test_a_line_that_judged_nothing_has_no_rates():
+    empty = figures_of(SHAPES["inspection"], dict.fromkeys(SHAPES["inspection"].sums, 0))
+
+    assert {value for name, value in empty.items() if name.endswith("_ratio")} == {None}
+    assert empty["latency_p95_s"] is None
 
 
 def test_heat_of_a_camera_is_the_sum_of_its_grids(cloud):

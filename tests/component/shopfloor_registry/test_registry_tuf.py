@@ -58,6 +58,17 @@ def fetch(registry, target, **headers):
     return registry.client.get(path, headers=headers)
 
 
+def test_metrics_say_when_each_role_expires(registry, repository):
+    text = registry.client.get("/metrics").text
+
+    name = "shopfloor_registry_trust_expires_timestamp_seconds"
+    lines = [line for line in text.splitlines() if line.startswith(name)]
+    said = {line.split('"')[1]: float(line.split()[-1]) for line in lines}
+    since = EPOCH.timestamp()
+    days = {role: round((at - since) / 86_400) for role, at in said.items()}
+    assert days == {"root": 730, "targets": 365, "bin": 365, "snapshot": 7, "timestamp": 1}
+
+
 def test_a_candidate_is_not_published(registry):
     registry.upload()
 

@@ -24,7 +24,7 @@ from shopfloor_stack.daemon import leftovers
 from shopfloor_stack.layout import Layout
 
 pytestmark = [wants_cloud, pytest.mark.broker, pytest.mark.timeout(180)]
-PARTS = ["broker", "database", "ingest", "alertmanager", "prometheus"]
+PARTS = ["broker", "database", "ingest", "registry", "campaigns", "alertmanager", "prometheus"]
 
 
 def healthy(text: str) -> list[str]:
@@ -58,6 +58,48 @@ def test_up_status_up_again_and_down(tmp_path):
         assert (down.stdout, kept, left) == ("ended\n", True, [])
         assert wiped.returncode == 0
         assert not here.folder.exists()
+
+
+def test_services_have_a_token_and_dashboards_a_role_that_reads_ingest_alone(tmp_path):
+    with cloud() as here:
+        up = here.run("up")
+
+        held = {
+            service: (here.folder / "secrets" / f"{service}-token").read_text()
+            for service in ("registry", "campaigns")
+        }
+        answers = {
+            (service, bool(headers)): httpx.get(
+                f"http://{here.address(service)}/api/v1/{path}", headers=headers
+            ).status_code
+            for service, path in (("registry", "devices"), ("campaigns", "campaigns"))
+            for headers in ({}, {"authorization": f"Bearer {held[service]}"})
+        }
+        rows, refused = as_reader(here, "ingest"), as_reader(here, "registry")
+
+        assert up.returncode == 0, up.stderr
+        assert answers == {
+            ("registry", False): 401,
+            ("registry", True): 200,
+            ("campaigns", False): 401,
+            ("campaigns", True): 200,
+        }
+        assert (rows.returncode, rows.stdout) == (0, "0\n"), rows.stderr
+        assert "permission denied" in refused.stderr
+
+
+def as_reader(here, database: str) -> subprocess.CompletedProcess[str]:
+    host, port = here.address("database").split(":")
+    secrets = here.folder / "secrets"
+    query = "SELECT count(*) FROM rollup_inspection"
+    argv = ["psql", "-X", "-A", "-t", "-h", host, "-p", port, "-U", "shopfloor_reader"]
+    return subprocess.run(
+        [*argv, "-d", database, "-c", query],
+        env={**os.environ, "PGPASSFILE": str(secrets / "shopfloor_reader.pgpass")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_a_part_that_is_killed_comes_back_and_a_killed_supervisor_leaves_nothing_running(tmp_path):
@@ -198,7 +240,12 @@ def test_a_grafana_on_the_path_is_provisioned_and_started(tmp_path):
         assert {s["name"]: s["url"] for s in sources["datasources"]}.items() >= {
             ("Prometheus", f"http://{here.address('prometheus')}"),
             ("Alertmanager", f"http://{here.address('alertmanager')}"),
+            ("Shopfloor", here.address("database")),
         }
+        [shopfloor] = [s for s in sources["datasources"] if s["name"] == "Shopfloor"]
+        password = shopfloor["secureJsonData"]["password"]
+        assert shopfloor["jsonData"]["database"] == "ingest"
+        assert Path(password.removeprefix("$__file{").removesuffix("}")).read_text()
         assert list(Path(boards["providers"][0]["options"]["path"]).glob("*.json"))
         [receiver] = points["contactPoints"][0]["receivers"]
         assert receiver["settings"]["url"] == f"http://{here.address('alertmanager')}"

@@ -69,6 +69,14 @@ def test_a_planted_typo_is_caught(right, wrong, finding):
     assert any(finding in line for line in found), found
 
 
+def test_a_planted_typo_in_a_series_of_campaigns_is_caught():
+    text = (ROOT / "dashboards/json/shopfloor-campaigns.json").read_text()
+
+    found = check(text.replace("shopfloor_campaign_updates", "shopfloor_campaign_update"), AROUND)
+
+    assert any("is exported by nobody" in line for line in found), found
+
+
 def test_thresholds_that_fall_are_caught():
     board = json.loads(FLEET)
     board["panels"][0]["fieldConfig"]["defaults"]["thresholds"]["steps"][1]["value"] = 99

@@ -80,4 +80,5 @@ def test_what_grafana_would_not_fill_in_is_named(sql, complaint):
 
 def test_edges_of_histograms_are_those_of_the_contracts():
     assert fragments.EDGES_S == aggregates.DWELL_EDGES_S
+    assert fragments.LATENCY_EDGES_MS == aggregates.LATENCY_EDGES_MS
     assert fragments.INFERENCE_EDGES_MS == events.INFERENCE_EDGES_MS

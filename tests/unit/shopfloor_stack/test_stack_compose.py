@@ -16,7 +16,7 @@ from shopfloor_stack.settings import DEFAULT_PORTS, Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = compose.FILE.read_text()
-OURS = {"ingest"}
+OURS = {"ingest", "registry", "campaigns"}
 
 
 def read(text=TEXT, variables=None):
@@ -97,7 +97,7 @@ def test_everything_that_the_file_names_exists_once_prepared(prepared):
         ("prometheus:v2.53.3", "prometheus:latest", "prometheus: image"),
         ('"127.0.0.1:${PORT_GRAFANA:-3000}:3000"', '"3000:3000"', "grafana: port 3000:3000"),
         ("./mosquitto/acl", "./mosquitto/acls", "broker: ./mosquitto/acls is missing"),
-        ("secrets: [grafana-admin]", "secrets: [admin]", "grafana: secret admin"),
+        ("secrets: [grafana-admin,", "secrets: [admin,", "grafana: secret admin"),
         ("  cap_drop: [ALL]\n", "", "ingest: no cap_drop"),
         ("networks: [data]", "networks: [dat]", "database: network dat"),
         ("broker: { condition", "brokers: { condition", "ingest: waits for brokers"),
@@ -115,7 +115,8 @@ def test_no_secret_is_in_the_environment_or_on_a_command_line(prepared):
     folder = Path(prepared["SHOPFLOOR_CLOUD"]) / "secrets"
     words = [path.read_text() for path in folder.iterdir() if path.suffix != ".pgpass"]
 
-    settings = (folder.parent / "config" / "ingest.toml").read_text()
+    written = [path for path in (folder.parent / "config").rglob("*") if path.is_file()]
+    settings = "".join(path.read_text() for path in written)
 
     assert words
     assert not any(word in TEXT or word in settings or word in str(prepared) for word in words)
@@ -173,7 +174,7 @@ def test_the_image_of_a_service_takes_only_what_it_names():
     allowed = (compose.CLOUD / "Containerfile.dockerignore").read_text().splitlines()
 
     for source in re.findall(r"^COPY (?!--from)(\S+) ", recipe, re.MULTILINE):
-        assert (ROOT / source.replace("${SERVICE}", "ingest")).exists()
+        assert all((ROOT / source.replace("${SERVICE}", ours)).exists() for ours in OURS)
         assert f"!{source.split('/')[0]}" in allowed
     assert allowed[0] == "*"
     assert re.search(r"^USER (?!0|root)", recipe, re.MULTILINE)

@@ -16,13 +16,15 @@ from shopfloor_stack.configs import CLOUD, Places
 from shopfloor_stack.errors import OperatorError, StackError
 from shopfloor_stack.layout import Layout, write_private
 from shopfloor_stack.pki import Authority
-from shopfloor_stack.postgresql import SERVICES, passfile
+from shopfloor_stack.postgresql import ADMIN, READER, SERVICES, passfile
 from shopfloor_stack.settings import DEFAULT_PORTS, Settings
 
 FILE = CLOUD / "compose.yaml"
+DATABASE = "database:5432"
+"""Where the other containers reach it."""
 ACCOUNT = 10_001
 """Whom containers run as where root prepares them."""
-_MOUNTED = ("broker", "database", "prometheus", "alertmanager", "grafana")
+_MOUNTED = ("broker", "database", "registry", "prometheus", "alertmanager", "grafana")
 """Parts that keep data."""
 
 
@@ -35,8 +37,8 @@ def prepare(settings: Settings) -> Path:
     authority.client("ingest", "ingest")
     for name in ("database-admin", "grafana-admin"):
         layout.secret(name)
-    for service in SERVICES:
-        passfile(layout, service, "database:5432")
+    for who in (*SERVICES, READER, ADMIN):
+        passfile(layout, who, DATABASE)
     for part in _MOUNTED:
         layout.data_of(part)
     _write_configs(layout, settings.webhook)
@@ -73,30 +75,38 @@ def run(settings: Settings, arguments: Sequence[str]) -> int:
 
 def _write_configs(layout: Layout, webhook: str) -> None:
     inside = {part: f"{part}:{port}" for part, port in DEFAULT_PORTS.items()}
+    inside["database"] = DATABASE
+    secrets = "/run/secrets"
     places = Places(
         addresses=inside,
         # In a container, this machine is another one.
         webhook=webhook.replace("127.0.0.1", "host.docker.internal"),
         rules="/etc/prometheus/rules/*.yml",
         boards="/etc/grafana/dashboards/shopfloor",
+        reader_password=f"{secrets}/database-{READER}",
     )
     configs.write_prometheus(layout.config, places)
     configs.write_alertmanager(layout.config, places)
     configs.write_grafana(layout.config, places)
-    secrets = "/run/secrets"
-    configs.write_ingest(
-        layout.config / "ingest.toml",
-        {
+    own: dict[str, dict[str, str | int]] = {
+        "ingest": {
             "broker_host": "broker",
             "broker_port": DEFAULT_PORTS["broker"],
             "broker_ca_file": f"{secrets}/ca.crt",
             "broker_cert_file": f"{secrets}/ingest.crt",
             "broker_key_file": f"{secrets}/ingest.key",
-            "database": f"postgresql://ingest@database:5432/ingest?passfile={secrets}/ingest.pgpass",
-            "http_host": "0.0.0.0",  # noqa: S104 — of its container; published on loopback
-            "http_port": DEFAULT_PORTS["ingest"],
         },
-    )
+        "registry": {"folder": "/var/lib/shopfloor/artefacts"},
+        "campaigns": {"targets_url": f"http://{inside['registry']}/tuf/targets"},
+    }
+    for service, values in own.items():
+        passed = f"{service}?passfile={secrets}/{service}.pgpass"
+        shared: dict[str, str | int] = {
+            "database": f"postgresql://{service}@{DATABASE}/{passed}",
+            "http_host": "0.0.0.0",  # noqa: S104 — of its container; published on loopback
+            "http_port": DEFAULT_PORTS[service],
+        }
+        configs.write_service(layout.config / f"{service}.toml", values | shared)
 
 
 def _give(layout: Layout, account: int) -> None:

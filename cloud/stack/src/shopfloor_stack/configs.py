@@ -20,6 +20,10 @@ PROVISIONING = REPOSITORY / "dashboards" / "provisioning"
 BOARDS = REPOSITORY / "dashboards" / "json"
 
 
+SCRAPED = ("ingest", "registry", "campaigns", "prometheus", "alertmanager")
+READER_SQL = CLOUD / "postgresql" / "reader.sql"
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """How the parts reach each other, and where Prometheus and Grafana find their files."""
@@ -29,6 +33,8 @@ class Places:
     webhook: str
     rules: str
     boards: str
+    reader_password: str
+    """The file with the password of the dashboards' role, as Grafana sees it."""
 
 
 def substitute(text: str, replacements: Mapping[str, str]) -> str:
@@ -49,7 +55,7 @@ def write_prometheus(folder: Path, places: Places) -> Path:
     """Write Prometheus' configuration; returns its path."""
     text = (CLOUD / "prometheus" / "prometheus.yml").read_text()
     path = folder / "prometheus.yml"
-    changed = _addresses(places, "ingest", "prometheus", "alertmanager")
+    changed = _addresses(places, *SCRAPED)
     write_private(path, substitute(text, {**changed, "rules/*.yml": places.rules}))
     return path
 
@@ -72,6 +78,10 @@ def write_grafana(folder: Path, places: Places) -> Path:
             for old, new in {
                 **_addresses(places, "prometheus", "alertmanager"),
                 "/etc/grafana/dashboards/shopfloor": places.boards,
+                "url: 127.0.0.1:5432": f"url: {places.addresses['database']}",
+                "database: shopfloor": "database: ingest",
+                # A file, so that the password is in no environment.
+                "${SHOPFLOOR_READER_PASSWORD}": f"$__file{{{places.reader_password}}}",
             }.items()
             if old in text
         }
@@ -102,8 +112,8 @@ def write_broker(layout: Layout, port: int, *, account: str | None) -> Path:
     return path
 
 
-def write_ingest(path: Path, values: Mapping[str, str | int]) -> Path:
-    """Write ingest's settings; returns their path."""
+def write_service(path: Path, values: Mapping[str, str | int]) -> Path:
+    """Write the settings of a service of ours; returns their path."""
     # A JSON string is a TOML basic string.
     write_private(path, "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
     return path

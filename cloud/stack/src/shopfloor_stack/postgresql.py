@@ -12,8 +12,11 @@ from shopfloor_stack.layout import Layout, write_private
 from shopfloor_stack.programs import find, postgresql_versions
 
 ADMIN = "shopfloor"
-SERVICES = ("ingest",)
+SERVICES = ("ingest", "registry", "campaigns")
 """Each has an account and a database of its name, and sees no other's."""
+
+READER = "shopfloor_reader"
+"""Whom dashboards ask ingest's database as; ``cloud/postgresql/reader.sql`` makes it."""
 
 _ACCOUNT = "postgres"
 _WHO = ("setpriv", f"--reuid={_ACCOUNT}", f"--regid={_ACCOUNT}", "--init-groups")
@@ -72,8 +75,18 @@ class Database:
             word = self._layout.secret(f"database-{service}").read_text()
             self._ask(admit(service, word))
 
-    def _ask(self, statements: str) -> None:
-        where = ["-h", "127.0.0.1", "-p", str(self._port), "-U", ADMIN, "-d", "postgres"]
+    def admit_reader(self, rights: str) -> None:
+        """Let dashboards read ingest's tables, which are there; ``rights`` is ``reader.sql``.
+
+        Raises:
+            StackError: the server refuses it.
+        """
+        passfile(self._layout, READER, f"127.0.0.1:{self._port}")
+        word = self._layout.secret(f"database-{READER}").read_text()
+        self._ask(f"{rights}\nALTER ROLE {READER} PASSWORD '{word}';\n", "ingest")
+
+    def _ask(self, statements: str, database: str = "postgres") -> None:
+        where = ["-h", "127.0.0.1", "-p", str(self._port), "-U", ADMIN, "-d", database]
         # Statements come in by a pipe: a command line is everybody's to read.
         argv = [str(find("psql")), "-q", "-X", "-v", "ON_ERROR_STOP=1", *where]
         path = passfile(self._layout, ADMIN, f"127.0.0.1:{self._port}")

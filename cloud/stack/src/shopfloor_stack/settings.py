@@ -16,6 +16,8 @@ DEFAULT_PORTS = {
     "broker": 8883,
     "database": 5433,
     "ingest": 8080,
+    "registry": 8081,
+    "campaigns": 8091,
     "prometheus": 9090,
     "alertmanager": 9093,
     "grafana": 3000,

@@ -14,7 +14,7 @@ from shopfloor_dashboards.fragments import (
     in_range,
     windows,
 )
-from shopfloor_dashboards.panels import Board, Limits, Look, asked
+from shopfloor_dashboards.panels import Board, Limits, Look, asked, lines
 
 _W = f"({windows(in_range('site'))}) AS w"
 _MODEL = "left(model_digest, 12)"
@@ -193,10 +193,25 @@ FROM {_W} WHERE model_digest <> '' GROUP BY 1, 2 ORDER BY 1, 2""",
     ),
 )
 
+_SHADOW = (
+    lines(
+        "What do gates say of new models beside the old ones?",
+        {
+            "{{gate}}, {{verdict}}": "sum by (gate, verdict) (increase("
+            "shopfloor_campaign_gate_verdicts_total"
+            '{gate=~"score-drift|count-difference|disagreement"}[$__rate_interval]))'
+        },
+        "short",
+        Limits(1e6, 1e7),
+        to="shopfloor-campaigns",
+        explanation="Both models on the same frames, in shadow mode or on trial; all campaigns.",
+    ),
+)
+
 BOARD = Board(
     "shopfloor-model",
     "Shopfloor: model quality",
-    (*_NUMBERS, *_TABLES, *_BARS, *_TIME),
+    (*_NUMBERS, *_TABLES, *_BARS, *_TIME, *_SHADOW),
     tables={
         "site": "SELECT DISTINCT site FROM devices ORDER BY site",
         "model": "SELECT DISTINCT left(model_digest, 12) AS model FROM rollup_traffic "

@@ -1,4 +1,4 @@
-"""The three objectives: what of their budget is left, and how fast it goes."""
+"""The objectives: what of their budget is left, and how fast it goes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ _OBJECTIVES = (
     ("freshness", "FreshnessBudgetBurn", "sites send fresh events"),
     ("inference", "InferenceBudgetBurn", "cameras are live"),
     ("latency", "LatencyBudgetBurn", "events are stored within 60 s"),
+    ("update", "UpdateBudgetBurn", "devices commit the update they were offered"),
 )
 
 

@@ -120,7 +120,7 @@ class _Process:
         self._service = Service(engine, CampaignMeter(registry), _now)
         self._writer = Writer(engine)
         reports = Reports(engine)
-        registry.register(DeviceCollector(reports.tally))
+        registry.register(DeviceCollector(reports.tally, reports.statuses))
         api = self._api(engine, reports, registry)
         self._server = uvicorn.Server(uvicorn.Config(api, log_config=None, access_log=False))
 

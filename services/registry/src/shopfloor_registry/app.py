@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -30,7 +31,7 @@ from shopfloor_registry.adapters.http import Parts, build_api
 from shopfloor_registry.adapters.http_devices import Fleet
 from shopfloor_registry.adapters.http_models import Desk
 from shopfloor_registry.adapters.http_trust import Vault
-from shopfloor_registry.adapters.metrics import PrometheusMeter, StoredFigures
+from shopfloor_registry.adapters.metrics import PrometheusMeter, StoredFigures, TrustExpiry
 from shopfloor_registry.adapters.offices import add_offices, run_office
 from shopfloor_registry.adapters.promotions import SqlPromotions
 from shopfloor_registry.adapters.s3 import Bucket, S3Artefacts
@@ -48,6 +49,7 @@ from shopfloor_registry.errors import (
 )
 from shopfloor_registry.settings import ENV_PREFIX, LOOPBACK, Settings, load_settings
 from shopfloor_registry.trust.errors import TrustError
+from shopfloor_registry.trust.inspection import expiries
 from shopfloor_registry.trust.repository import Repository
 from shopfloor_registry.usecases.ports import Artefacts
 from shopfloor_registry.usecases.promotions import Promoting, Publishing
@@ -176,6 +178,7 @@ def assemble(
     rules = read_gates(settings.gates or DEFAULT_GATES)
     publishing = None
     if repository is not None:
+        registry.register(TrustExpiry(partial(expiries, repository, now=now)))
         publisher = TufPublisher(repository, folder, now)
         publishing = Publishing(versions, artefacts, publisher, audit.add, now)
     desk = Desk(

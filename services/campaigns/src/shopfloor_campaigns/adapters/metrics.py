@@ -8,8 +8,12 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from shopfloor_campaigns.domain.jobs import ENDED
+
 Tally = Callable[[], Mapping[tuple[str, int, str], int]]
 """Devices by campaign, wave (from 1) and state."""
+Statuses = Callable[[], Mapping[str, str]]
+"""Status by campaign."""
 
 
 class CampaignMeter:
@@ -28,6 +32,9 @@ class CampaignMeter:
             ("result",),
             registry=registry,
         )
+        # A series that begins above 0 has no increase: the first failures would not be seen.
+        for state in ENDED:
+            self._ended.labels(str(state))
 
     def verdict(self, gate: str, answer: str) -> None:
         """Count a look."""
@@ -39,24 +46,34 @@ class CampaignMeter:
 
 
 class DeviceCollector(Collector):
-    """Devices of campaigns that have not ended, counted whenever the metrics are asked for."""
+    """Campaigns that have not ended, and their devices, counted when the metrics are asked for."""
 
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
+    def __init__(self, tally: Tally, statuses: Statuses) -> None:
+        self._tally, self._statuses = tally, statuses
 
     def describe(self) -> Iterable[Metric]:
-        """Name the family without asking the database."""
-        return [_family()]
+        """Name the families without asking the database."""
+        return [_devices(), _status()]
 
     def collect(self) -> Iterable[Metric]:
-        """Return the family with its samples."""
-        family = _family()
+        """Return the families with their samples."""
+        devices, status = _devices(), _status()
         for (campaign, wave, state), count in self._tally().items():
-            family.add_metric([campaign, str(wave), state], count)
-        return [family]
+            devices.add_metric([campaign, str(wave), state], count)
+        for campaign, said in self._statuses().items():
+            status.add_metric([campaign, said], 1)
+        return [devices, status]
 
 
-def _family() -> GaugeMetricFamily:
+def _status() -> GaugeMetricFamily:
+    return GaugeMetricFamily(
+        "shopfloor_campaign_status",
+        "1 of each campaign that has not ended, with its status",
+        labels=("campaign", "status"),
+    )
+
+
+def _devices() -> GaugeMetricFamily:
     return GaugeMetricFamily(
         "shopfloor_campaign_devices",
         "Devices of a campaign that has not ended, by wave and state",

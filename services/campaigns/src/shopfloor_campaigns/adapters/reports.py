@@ -136,6 +136,14 @@ class Reports:
             found = connection.execute(query)
             return {(row.campaign, row.wave + 1, row.state): row.n for row in found}
 
+    def statuses(self) -> dict[str, str]:
+        """Return the status of every campaign that has not ended, for the metrics."""
+        ended = [str(Status.DONE), str(Status.ABORTED)]
+        query = select(CAMPAIGNS.c.name, CAMPAIGNS.c.status)
+        with self._engine.connect() as connection:
+            found = connection.execute(query.where(CAMPAIGNS.c.status.not_in(ended)))
+            return {row.name: row.status for row in found}
+
     def audit(self, after: int, limit: int) -> list[Report]:
         """Return the audit log's entries after number ``after``."""
         query = select(AUDIT).where(AUDIT.c.number > after).order_by(AUDIT.c.number).limit(limit)

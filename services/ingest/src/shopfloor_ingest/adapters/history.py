@@ -74,7 +74,7 @@ class SqlHistory:
         except SQLAlchemyError as e:
             raise StoreUnavailableError(cause(e)) from e
 
-    def _forget_hour(self, kind: Kind, before: int) -> int:
+    def _forget_hour(self, kind: str, before: int) -> int:
         table = ROLLUPS[kind]
         minutes = table.c.bucket_s == MINUTE_S
         with self._engine.begin() as connection:

@@ -24,7 +24,9 @@ from shopfloor_ingest.domain.periods import make_period
 from shopfloor_ingest.errors import QueryError
 from shopfloor_ingest.usecases import KpiReader, Reader, heat_report, kpi_report, week_over_week
 
-KpiKind = Literal["traffic", "occupancy", "dwell", "queue", "heat", "shelf", "alert"]
+KpiKind = Literal[
+    "traffic", "occupancy", "dwell", "queue", "heat", "shelf", "inspection", "defect", "alert"
+]
 Site = Annotated[str, Path(pattern=SLUG_PATTERN)]
 Name = Annotated[str | None, Query(pattern=SLUG_PATTERN)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="rows of a page")]
@@ -104,7 +106,7 @@ class Asked:
         """Check it, and widen the stretch to whole buckets."""
         stretch = aligned(make_period(self.start, self.end, self.period, now=now))
         return Question(
-            kind=Kind(kind), period=stretch, by=by, site=site, camera=self.camera, zone=self.zone
+            kind=kind, period=stretch, by=by, site=site, camera=self.camera, zone=self.zone
         )
 
 

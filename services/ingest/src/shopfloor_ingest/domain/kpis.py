@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import sqrt
 
-from shopfloor_contracts.aggregates import DWELL_EDGES_S
+from shopfloor_contracts.aggregates import DWELL_EDGES_S, LATENCY_EDGES_MS
 from shopfloor_contracts.events import Kind
 from shopfloor_ingest.domain.percentiles import percentile
 from shopfloor_ingest.domain.periods import BUCKETS, Period
@@ -32,7 +33,7 @@ class By(StrEnum):
 class Question:
     """What is asked; without a ``site``, of all. ``after``: last row's key of the page before."""
 
-    kind: Kind
+    kind: str
     period: Period
     by: By
     site: str = ""
@@ -139,8 +140,7 @@ def ratio(part: float, whole: float) -> float | None:
 
 def _measures(shape: Shape) -> tuple[tuple[str, str, bool], ...]:
     """Return each plain measure: its name, its column, and whether that holds milliseconds."""
-    histograms = {f"{name}_{i}" for name in shape.histograms for i in range(HISTOGRAM_BUCKETS)}
-    columns = [name for name in (*shape.counts, *shape.maxima) if name not in histograms]
+    columns = (*shape.counts, *shape.maxima)
     return tuple(
         (f"{name[:-3]}_s" if name.endswith("_ms") else name, name, name.endswith("_ms"))
         for name in columns
@@ -189,14 +189,52 @@ def _shelf(sums: Mapping[str, int]) -> Figures:
     }
 
 
-def _histogram(sums: Mapping[str, int], name: str) -> list[int]:
-    return [sums[f"{name}_{i}"] for i in range(HISTOGRAM_BUCKETS)]
+def _inspection(sums: Mapping[str, int]) -> Figures:
+    """Return shares of the parts that were judged, and the time from trigger to verdict.
+
+    What people say of a part (an escape, a false reject) counts when they say it, so that its
+    share is of the verdicts of the same stretch, not of the same parts.
+    """
+    parts = sums["passed"] + sums["failed"] + sums["reviewed"]
+    low, high = wilson(sums["failed"], parts)
+    found: Figures = {
+        "parts": parts,
+        "defect_ratio": ratio(sums["failed"], parts),
+        "defect_low_ratio": low,
+        "defect_high_ratio": high,
+        "review_ratio": ratio(sums["reviewed"], parts),
+        "missed_ratio": ratio(sums["missed"], parts + sums["missed"]),
+        "escape_ratio": ratio(sums["escapes"], sums["passed"]),
+        "false_reject_ratio": ratio(sums["false_rejects"], sums["failed"]),
+    }
+    counts = _histogram(sums, "latency", len(LATENCY_EDGES_MS) + 1)
+    for label, share in SHARES.items():
+        # No maximum is sent: whatever took longer than the last edge is told as that edge.
+        value = percentile(counts, LATENCY_EDGES_MS, share, largest=LATENCY_EDGES_MS[-1])
+        found[f"latency_{label}_s"] = None if value is None else value / 1000
+    return found
 
 
-_DERIVED = {
+def wilson(part: int, whole: int) -> tuple[float, float] | tuple[None, None]:
+    """Return the 95 % interval of a share (Wilson 1927); of nothing, no interval."""
+    if whole == 0:
+        return None, None
+    z = 1.959964
+    share, spread = part / whole, z * z / whole
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * sqrt(share * (1 - share) / whole + spread / (4 * whole)) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _histogram(sums: Mapping[str, int], name: str, buckets: int = HISTOGRAM_BUCKETS) -> list[int]:
+    return [sums[f"{name}_{i}"] for i in range(buckets)]
+
+
+_DERIVED: dict[str, Callable[[Mapping[str, int]], Figures]] = {
     Kind.OCCUPANCY: _occupancy,
     Kind.DWELL: _dwell,
     Kind.QUEUE: _queue,
     Kind.HEAT: _heat,
     Kind.SHELF: _shelf,
+    Kind.INSPECTION: _inspection,
 }

@@ -12,13 +12,22 @@ from datetime import UTC, datetime
 from operator import add
 from typing import Any
 
-from shopfloor_contracts.aggregates import DwellData, HeatData, QueueData, ShelfData
+from shopfloor_contracts.aggregates import (
+    LATENCY_EDGES_MS,
+    DwellData,
+    HeatData,
+    InspectionData,
+    QueueData,
+    ShelfData,
+)
 from shopfloor_contracts.alerts import AlertData, AlertState
 from shopfloor_contracts.events import EventData, Kind, OccupancyData, TrafficData
 from shopfloor_contracts.windows import Window
 from shopfloor_ingest.domain.periods import BUCKETS
 
 HISTOGRAM_BUCKETS = 8
+DEFECT = "defect"
+"""Beside the verdicts of an inspection, how many parts have which defect or doubt."""
 KEY = ("site", "bucket_s", "bucket_start", "camera", "device", "model_digest")
 WINDOW_SUMS = ("windows", "window_ms", "covered_ms", "frames", "degraded_ms")
 
@@ -28,14 +37,19 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What one kind of event is summed to. A histogram is eight sums, ``NAME_0`` … ``NAME_7``."""
+    """What events of one kind are summed to; some kinds have two.
 
-    kind: Kind
+    A histogram is ``buckets`` sums, ``NAME_0``, ``NAME_1`` and so on.
+    """
+
+    kind: str
+    """A ``Kind``, or what else its table and its figures are called."""
     names: tuple[str, ...]
     counts: tuple[str, ...]
     histograms: tuple[str, ...] = ()
     maxima: tuple[str, ...] = ()
     grid: bool = False
+    buckets: int = HISTOGRAM_BUCKETS
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -45,11 +59,15 @@ class Shape:
     @property
     def sums(self) -> tuple[str, ...]:
         """Columns that merge by addition."""
-        buckets = (f"{name}_{i}" for name in self.histograms for i in range(HISTOGRAM_BUCKETS))
-        return (*WINDOW_SUMS, *self.counts, *buckets)
+        return (*WINDOW_SUMS, *self.counts, *self.histogram_sums)
+
+    @property
+    def histogram_sums(self) -> tuple[str, ...]:
+        """Those of them that are buckets of a histogram."""
+        return tuple(f"{name}_{i}" for name in self.histograms for i in range(self.buckets))
 
 
-SHAPES = {
+SHAPES: dict[str, Shape] = {
     shape.kind: shape
     for shape in (
         Shape(Kind.TRAFFIC, ("line",), ("crossings_in", "crossings_out")),
@@ -79,6 +97,17 @@ SHAPES = {
                 *("removals", "returns"),
             ),
         ),
+        Shape(
+            Kind.INSPECTION,
+            ("station",),
+            (
+                *("passed", "failed", "reviewed", "missed"),
+                *("escapes", "false_rejects", "confirmed", "stops", "alerted_ms", "stopped_ms"),
+            ),
+            ("latency",),
+            buckets=len(LATENCY_EDGES_MS) + 1,
+        ),
+        Shape(DEFECT, ("station", "sort", "name"), ("parts", "places")),
         Shape(
             Kind.ALERT,
             ("about", "rule", "severity"),
@@ -113,7 +142,7 @@ class Sums:
         self.cells = list(map(add, self.cells, cells))
 
 
-Rollups = dict[Kind, dict[Key, Sums]]
+Rollups = dict[str, dict[Key, Sums]]
 
 
 def began_at(data: EventData, said_at: datetime) -> int:
@@ -127,31 +156,32 @@ def collect(events: Iterable[tuple[Origin, EventData]]) -> Rollups:
     """Sum events per kind, bucket and thing; kinds that are not summed are passed over."""
     found: Rollups = {}
     for origin, data in events:
-        read = _READERS.get(type(data))
-        if read is None:
-            continue
-        kind, parts = read(data)
-        rows = found.setdefault(kind, {})
-        began_s = began_at(data, _UNUSED)
-        digest = data.model_digest if isinstance(data, Window) else ""
-        site, camera, device = origin.site, origin.camera, origin.device
-        for bucket_s in _LENGTHS_S:
-            prefix = (site, bucket_s, began_s - began_s % bucket_s, camera, device, digest)
-            for names, sums, maxima, cells in parts:
-                key = prefix + names
-                row = rows.get(key)
-                if row is None:
-                    # Rows may share these lists: ``add`` makes new ones.
-                    rows[key] = Sums(sums, maxima, cells)
-                else:
-                    row.add(sums, maxima, cells)
+        for read in _READERS.get(type(data), ()):
+            kind, parts = read(data)
+            _add(found.setdefault(kind, {}), origin, data, parts)
     return found
+
+
+def _add(rows: dict[Key, Sums], origin: Origin, data: EventData, parts: list[_Part]) -> None:
+    began_s = began_at(data, _UNUSED)
+    digest = data.model_digest if isinstance(data, Window) else ""
+    site, camera, device = origin.site, origin.camera, origin.device
+    for bucket_s in _LENGTHS_S:
+        prefix = (site, bucket_s, began_s - began_s % bucket_s, camera, device, digest)
+        for names, sums, maxima, cells in parts:
+            key = prefix + names
+            row = rows.get(key)
+            if row is None:
+                # Rows may share these lists: ``add`` makes new ones.
+                rows[key] = Sums(sums, maxima, cells)
+            else:
+                row.add(sums, maxima, cells)
 
 
 _LENGTHS_S = tuple(BUCKETS.values())
 _UNUSED = datetime.fromtimestamp(0, UTC)
 _Part = tuple[tuple[str, ...], list[int], list[int], list[int]]
-_Parts = tuple[Kind, list[_Part]]
+_Parts = tuple[str, list[_Part]]
 
 
 def _ms(seconds: float) -> int:
@@ -222,6 +252,24 @@ def _shelf(data: ShelfData) -> _Parts:
     return Kind.SHELF, parts
 
 
+def _inspection(data: InspectionData) -> _Parts:
+    base = _base(data)
+    verdicts = [data.passed, data.failed, data.reviewed, data.missed]
+    said = [data.escapes, data.false_rejects, data.confirmed, data.stops]
+    line = [base[1] if data.line == state else 0 for state in ("alerted", "stopped")]
+    sums = [*base, *verdicts, *said, *line, *data.latency_histogram]
+    return Kind.INSPECTION, [((data.station,), sums, [], [])]
+
+
+def _defect(data: InspectionData) -> _Parts:
+    base = _base(data)
+    counts = [("defect", one) for one in data.defects] + [("doubt", one) for one in data.doubts]
+    return DEFECT, [
+        ((data.station, sort, one.name), [*base, one.parts, one.places], [], [])
+        for sort, one in counts
+    ]
+
+
 def _alert(data: AlertData) -> _Parts:
     states = [int(data.state is state) for state in AlertState]
     names = (data.about or "", data.rule, str(data.severity))
@@ -229,12 +277,13 @@ def _alert(data: AlertData) -> _Parts:
     return Kind.ALERT, [(names, [*no_window, *states, data.suppressed], [], [])]
 
 
-_READERS: dict[type, Callable[[Any], _Parts]] = {
-    TrafficData: _traffic,
-    OccupancyData: _occupancy,
-    DwellData: _dwell,
-    QueueData: _queue,
-    HeatData: _heat,
-    ShelfData: _shelf,
-    AlertData: _alert,
+_READERS: dict[type, tuple[Callable[[Any], _Parts], ...]] = {
+    TrafficData: (_traffic,),
+    OccupancyData: (_occupancy,),
+    DwellData: (_dwell,),
+    QueueData: (_queue,),
+    HeatData: (_heat,),
+    ShelfData: (_shelf,),
+    InspectionData: (_inspection, _defect),
+    AlertData: (_alert,),
 }

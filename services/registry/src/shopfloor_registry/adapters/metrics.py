@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -10,6 +14,11 @@ from prometheus_client.registry import Collector
 
 from shopfloor_registry.domain.promotions import Judgement, Promotion
 from shopfloor_registry.errors import StoreUnavailableError
+from shopfloor_registry.trust.errors import TrustError
+
+log = logging.getLogger(__name__)
+
+KEPT_S = 600.0
 
 
 class PrometheusMeter:
@@ -38,6 +47,49 @@ class PrometheusMeter:
     def promoted(self, promotion: Promotion) -> None:
         """Count a move."""
         self._promotions.labels(str(promotion.to)).inc()
+
+
+class TrustExpiry(Collector):
+    """When each role of the TUF repository expires.
+
+    Reading its 256 bins takes about a second of CPU, so that an answer is kept for a while.
+    """
+
+    def __init__(
+        self,
+        expiries: Callable[[], Mapping[str, datetime]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._expiries, self._clock = expiries, clock
+        self._known: Mapping[str, datetime] = {}
+        self._due_s = -math.inf
+
+    def describe(self) -> Iterator[Metric]:
+        """Name the family without reading the repository."""
+        yield self._family()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield no sample while the repository cannot be read."""
+        if self._clock() >= self._due_s:
+            self._known, self._due_s = self._read(), self._clock() + KEPT_S
+        family = self._family()
+        for role, at in self._known.items():
+            family.add_metric([role], at.timestamp())
+        yield family
+
+    def _read(self) -> Mapping[str, datetime]:
+        try:
+            return self._expiries()
+        except (TrustError, OSError):
+            log.exception("the TUF repository cannot be read")
+            return {}
+
+    def _family(self) -> GaugeMetricFamily:
+        return GaugeMetricFamily(
+            "shopfloor_registry_trust_expires_timestamp_seconds",
+            "When a role's signed metadata expires; of the bins, the first",
+            labels=["role"],
+        )
 
 
 class StoredFigures(Collector):

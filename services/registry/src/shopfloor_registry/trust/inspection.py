@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,6 +59,11 @@ def status(repository: Repository, *, now: datetime) -> list[RoleStatus]:
             RoleStatus(role, signed.version, signed.expires, rule.threshold, keys, warning)
         )
     return found
+
+
+def expiries(repository: Repository, *, now: Callable[[], datetime]) -> dict[str, datetime]:
+    """Return when each kind of role expires; of the bins, the first."""
+    return {role_kind(one.role): one.expires_at for one in status(repository, now=now())}
 
 
 def verify(repository: Repository, *, now: datetime) -> int:
