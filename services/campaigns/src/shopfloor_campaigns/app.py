@@ -117,7 +117,7 @@ class _Process:
         registry = CollectorRegistry()
         engine = _open(settings)
         self._service = Service(engine, CampaignMeter(registry), _now)
-        self._writer = Writer(engine)
+        self._writer = Writer(engine, self._service.memory)
         reports = Reports(engine)
         registry.register(DeviceCollector(reports.tally))
         api = self._api(engine, reports, registry)
