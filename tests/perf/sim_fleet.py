@@ -3,7 +3,8 @@
 The devices are asyncio clients of a process of their own, each with one kept connection, that
 speak DDI and report evidence as an updater does: download, shadow, trial, closed. The first
 campaign rolls out in five waves to its end; the second one's model misses people from its second
-wave on, and has to be stopped and taken back by itself.
+wave on, and has to be stopped and taken back by itself. Beside the first one small campaigns run,
+so that there are enough decisions for a percentile.
 
     python tests/perf/sim_fleet.py [--devices 5000]
 """
@@ -12,18 +13,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import heapq
 import json
 import os
 import platform
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
-from datetime import datetime
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import httpx
@@ -32,7 +34,11 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "var/bench/fleet.json"
 OLD, NEW = "a" * 64, "b" * 64
 WAVES = [0.02, 0.1, 0.25, 0.5, 1.0]
-CONNECTIONS = 64
+LOT, LOT_WAVES = 40, [0.2, 0.25, 0.34, 0.5, 1.0]
+"""Devices of a lot: many small campaigns beside the large one make many decisions."""
+FLEET = "region=emea,!lab"
+POLL_S = 10
+CONNECTIONS = 32
 """Devices that speak at the same moment; the others' connections are not kept open."""
 HISTOGRAM = [0, 20, 60, 20, 0, 0, 0, 0, 0]
 SCORES = [0, 0, 0, 0, 5, 10, 20, 30, 25, 10]
@@ -44,18 +50,28 @@ class Connection:
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
         self._reader: asyncio.StreamReader | None = None
+        self._used_s = 0.0
+        self.tag = ""
+        """Of the last answer."""
 
-    async def ask(self, method: str, path: str, token: str, body: bytes = b"") -> tuple[int, bytes]:
-        if self._reader is None:
+    async def ask(
+        self, method: str, path: str, token: str, body: bytes = b"", tag: str = ""
+    ) -> tuple[int, bytes]:
+        # The service closes connections that are idle for 5 s.
+        if self._reader is None or time.monotonic() - self._used_s > 3:
+            self.close()
             self._reader, self._writer = await asyncio.open_connection(*self._address)
         head = (
             f"{method} {path} HTTP/1.1\r\nhost: fleet\r\nauthorization: TargetToken {token}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            f"if-none-match: {tag}\r\n\r\n"
         )
         self._writer.write(head.encode() + body)
         answer = await self._reader.readuntil(b"\r\n\r\n")
         lines = answer.decode("latin-1").lower().split("\r\n")
         length = next((int(x.split(":")[1]) for x in lines if x.startswith("content-length")), 0)
+        self._used_s = time.monotonic()
+        self.tag = next((x.split(": ")[1] for x in lines if x.startswith("etag")), "")
         return int(lines[0].split()[1]), await self._reader.readexactly(length)
 
     def close(self) -> None:
@@ -91,28 +107,31 @@ def report(seq: int, phase: str, *, worse: bool) -> bytes:
 
 
 class Fleet:
-    """All devices; they come as often as ``CONNECTIONS`` connections let them."""
+    """All devices; each comes again when the service said, as connections let it."""
 
     def __init__(self, host: str, port: int, tokens: dict[str, str]) -> None:
         self._host, self._port, self._tokens = host, port, tokens
         self.requests: Counter[str] = Counter()
         self.latencies_s: list[float] = []
-        self.worse_from: datetime | None = None
         self.worse = False
+        self._tags: dict[str, str] = {}
+        self._sleep_s = 1.0
 
     async def run(self, stop: threading.Event) -> None:
-        names = list(self._tokens)
-        lanes = [names[n::CONNECTIONS] for n in range(CONNECTIONS)]
-        await asyncio.gather(*(self._lane(lane, stop) for lane in lanes))
+        began_s, pause_s = time.monotonic(), 8.0 / len(self._tokens)
+        self._due = [(began_s + n * pause_s, name) for n, name in enumerate(self._tokens)]
+        await asyncio.gather(*(self._lane(stop) for _ in range(CONNECTIONS)))
 
-    async def _lane(self, names: list[str], stop: threading.Event) -> None:
+    async def _lane(self, stop: threading.Event) -> None:
         connection = Connection(self._host, self._port)
         while not stop.is_set():
-            for name in names:
-                if stop.is_set():
-                    break
-                await self._device(connection, name)
-            await asyncio.sleep(1.0)
+            now_s = time.monotonic()
+            if not self._due or self._due[0][0] > now_s:
+                await asyncio.sleep(0.05)
+                continue
+            _, name = heapq.heappop(self._due)
+            await self._device(connection, name)
+            heapq.heappush(self._due, (max(now_s, time.monotonic()) + self._sleep_s, name))
         connection.close()
 
     async def _device(self, connection: Connection, name: str) -> None:
@@ -120,6 +139,8 @@ class Fleet:
         links = await self._ask(connection, "GET", path, name, "poll")
         if links is None:
             return
+        hours, minutes, seconds = links["config"]["polling"]["sleep"].split(":")
+        self._sleep_s = int(hours) * 3600.0 + int(minutes) * 60 + int(seconds)
         links = links["_links"]
         if "configData" in links:
             said = {"mode": "merge", "data": {"capabilities": "onnx-fp32"}}
@@ -154,10 +175,13 @@ class Fleet:
     async def _ask(self, connection, method, path, name, kind, body: object = b""):
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         began_s = time.perf_counter()
-        status, answer = await connection.ask(method, path, self._tokens[name], sent)
+        tag = self._tags.get(name, "") if kind == "poll" else ""
+        status, answer = await connection.ask(method, path, self._tokens[name], sent, tag)
         self.latencies_s.append(time.perf_counter() - began_s)
         self.requests[kind] += 1
-        if status not in (200, 404):
+        if kind == "poll":
+            self._tags[name] = connection.tag
+        if status not in (200, 304, 404):
             raise SystemExit(f"{method} {path}: {status} {answer[:200]!r}")
         return json.loads(answer) if status == 200 and answer else None
 
@@ -191,15 +215,18 @@ class Cloud:
 
     def __init__(self, folder: Path) -> None:
         command = [sys.executable, "-m", "shopfloor_campaigns.app"]
+        self.database = folder / "campaigns.db"
         database = ["--database", f"sqlite:///{folder}/campaigns.db"]
         made = subprocess.run(
             [*command, "token", "bench", "approver", *database], check=True, capture_output=True
         )
         token = made.stdout.decode().strip()
         place = folder / "address"
+        listen = ["--http-port", "0", "--poll-s", str(POLL_S)]
         with (folder / "log").open("w") as log:
             self.process = subprocess.Popen(
-                [*command, *database, "--http-port", "0", "--address-file", str(place)], stderr=log
+                [*command, *database, *listen, "--address-file", str(place)],
+                stderr=log,
             )
         while not place.exists():
             time.sleep(0.05)
@@ -217,14 +244,13 @@ class Cloud:
     def campaign(self, name: str) -> dict:
         return self.client.get(f"/campaigns/{name}").json()
 
-    def devices(self, name: str) -> list[dict]:
-        found: list[dict] = []
-        after: str | None = ""
-        while after is not None:
-            page = self.client.get(f"/campaigns/{name}/devices?limit=1000&after={after}").json()
-            found += page["devices"]
-            after = page["next"]
-        return found
+    def rows(self, query: str) -> list[tuple]:
+        """Read the database beside the process."""
+        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
 
     def cpu_s(self) -> float:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
@@ -235,50 +261,78 @@ class Cloud:
         return next(int(x.split()[1]) for x in lines if x.startswith("VmHWM")) / 1024
 
 
-def plan(name: str, version: str) -> dict:
+def plan(name: str, version: str, selector: str = FLEET, minimum: int = 1000) -> dict:
     build = {
         "path": f"model/person-nano/{version}/onnx-fp32",
         "hardware": ["onnx-fp32"],
         "sha256": NEW,
         "size_bytes": 4_000_000,
     }
+    shares = WAVES if selector == FLEET else LOT_WAVES
     return {
         "name": name,
-        "selector": "region=emea,!lab",
+        "selector": selector,
         "update": {"kind": "model", "name": "person-nano", "version": version, "builds": [build]},
-        "waves": [f"{100 * share:g}%" for share in WAVES],
+        "waves": [f"{100 * share:g}%" for share in shares],
         "approval": False,
         "gates": [
             {"gate": "install-success", "limit": 0.95, "minimum": 1},
-            {"gate": "count-difference", "limit": 0.05, "minimum": 1000},
-            {"gate": "latency-p99", "limit": 100, "minimum": 1000},
-            {"gate": "score-drift", "limit": 0.2, "minimum": 1000},
+            {"gate": "count-difference", "limit": 0.05, "minimum": minimum},
+            {"gate": "latency-p99", "limit": 100, "minimum": minimum},
+            {"gate": "score-drift", "limit": 0.2, "minimum": minimum},
         ],
     }
 
 
-def decisions_s(campaign: dict, devices: list[dict]) -> list[float]:
-    """Return, per wave that was passed, the seconds from its last device's end to its decision."""
-    found = []
-    for wave in campaign["waves"]:
-        if wave["status"] != "passed":
-            continue
-        ends = [_at(d["ended_at"]) for d in devices if d["wave"] == wave["number"]]
-        found.append((_at(wave["decided_at"]) - max(ends)).total_seconds())
-    return found
+def decisions_s(cloud: Cloud) -> list[float]:
+    """Return, for every look at a gate, the seconds from when it was due to when it was stored.
 
-
-def _at(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    Due: the stored sample reaches the minimum or twice that of the look before, or the wave's last
+    device has ended.
+    """
+    samples: dict[tuple, list[tuple[int, Counter[str]]]] = defaultdict(list)
+    evidence = (
+        "SELECT a.campaign, a.wave, a.round, e.at, e.body FROM evidence e "
+        "JOIN actions a ON a.id = e.action WHERE NOT a.undo ORDER BY e.at"
+    )
+    for campaign, wave, round_, at, body in cloud.rows(evidence):
+        of = samples[campaign, wave, round_]
+        found = Counter(of[-1][1] if of else {})
+        said = json.loads(body)
+        found["count-difference"] += sum(x["agreed"] + x["only_old"] for x in said["counts"])
+        found["latency-p99"] += sum(HISTOGRAM)
+        found["score-drift"] += sum(SCORES)
+        of.append((at, found))
+    ends = {
+        tuple(row[:3]): row[3]
+        for row in cloud.rows(
+            "SELECT campaign, wave, round, max(closed_at) FROM actions WHERE NOT undo "
+            "GROUP BY campaign, wave, round"
+        )
+    }
+    looks = cloud.rows(
+        "SELECT campaign, wave, round, gate, sample, minimum, at FROM verdicts ORDER BY id"
+    )
+    wanted: dict[tuple, int] = {}
+    delays = []
+    for *place, gate, sample, minimum, at in looks:
+        key = tuple(place)
+        enough = wanted.get((*key, gate), minimum)
+        wanted[*key, gate] = minimum if sample < minimum else 2 * sample
+        reached = next((t for t, found in samples[key] if found[gate] >= enough), at)
+        due = min(at, ends[key]) if gate == "install-success" else min(reached, ends[key])
+        delays.append((at - due) / 1000)
+    return delays
 
 
 def wait_for(cloud: Cloud, name: str, wanted, limit_s: float) -> dict:
+    """Wait without asking often: every look costs the service something."""
     deadline_s = time.monotonic() + limit_s
     while time.monotonic() < deadline_s:
         found = cloud.campaign(name)
         if wanted(found):
             return found
-        time.sleep(0.5)
+        time.sleep(1)
     raise SystemExit(f"{name} is {found['status']} in wave {found['wave']} after {limit_s:.0f} s")
 
 
@@ -291,12 +345,20 @@ def measure(count: int, folder: Path) -> dict:
         cloud.process.wait(30)
 
 
-def rehearse(cloud: Cloud, count: int, folder: Path) -> dict:
+def enrol(cloud: Cloud, count: int) -> tuple[dict[str, str], list[str]]:
+    """Make devices; each 250 bring a lot of ``LOT`` devices, which has a campaign of its own."""
+    lots = [f"lot-{n}" for n in range(count // 250)]
+    labels = [{"region": "lots", "lot": lot} for lot in lots for _ in range(LOT)]
+    labels += [{"region": "emea"}] * (count - len(labels))
+    wanted = [{"name": f"site{n}.door", "labels": said} for n, said in enumerate(labels)]
     tokens: dict[str, str] = {}
     for begin in range(0, count, 1000):
-        names = [f"site{n}.door" for n in range(begin, min(begin + 1000, count))]
-        wanted = [{"name": name, "labels": {"region": "emea"}} for name in names]
-        tokens |= cloud.post("/devices", {"devices": wanted})["tokens"]
+        tokens |= cloud.post("/devices", {"devices": wanted[begin : begin + 1000]})["tokens"]
+    return tokens, lots
+
+
+def rehearse(cloud: Cloud, count: int, folder: Path) -> dict:
+    tokens, lots = enrol(cloud, count)
     (folder / "tokens.json").write_text(json.dumps(tokens))
     fleet = subprocess.Popen(
         [sys.executable, __file__, "--play", cloud.address, str(folder)],
@@ -304,43 +366,56 @@ def rehearse(cloud: Cloud, count: int, folder: Path) -> dict:
         stdout=subprocess.PIPE,
         text=True,
     )
-    limit_s = 120 + count / 5
+    limit_s = 120 + count / 20
     try:
-        while any(
-            d["attributes"] == {} for d in cloud.client.get("/devices?limit=1000").json()["devices"]
-        ):
+        while cloud.rows("SELECT count(*) FROM devices WHERE attributes IS NULL") != [(0,)]:
             time.sleep(0.5)
-        time.sleep(2 + count / 1000)
+        idle_cpu_s = -cloud.cpu_s()
+        time.sleep(POLL_S)
+        idle_cpu_s += cloud.cpu_s()
+        for lot in lots:
+            cloud.post("/campaigns", plan(lot, "2.0", f"lot={lot}", 500))
         cloud.post("/campaigns", plan("good", "2.0"))
         began_s, cpu_s = time.monotonic(), cloud.cpu_s()
-        cloud.post("/campaigns/good/start")
-        good = wait_for(cloud, "good", lambda c: c["status"] != "running", limit_s)
+        for name in ("good", *lots):
+            cloud.post(f"/campaigns/{name}/start")
+        for name in ("good", *lots):
+            done = wait_for(cloud, name, lambda c: c["status"] != "running", limit_s)
+            if done["status"] != "done":
+                raise SystemExit(f"{name} is {done['status']}: {done['reason']}")
         took_s, cpu_s = time.monotonic() - began_s, cloud.cpu_s() - cpu_s
-        devices = cloud.devices("good")
-        decided_s = decisions_s(good, devices)
-        bad, bad_devices = bad_campaign(cloud, fleet, limit_s)
+        good = cloud.campaign("good")
+        bad = bad_campaign(cloud, fleet, limit_s)
     finally:
         told, _ = fleet.communicate(timeout=60)
-    states = Counter(device["state"] for device in bad_devices)
+    decided_s = sorted(decisions_s(cloud))
+    states: Counter[str] = Counter()
+    for wave in bad["waves"]:
+        states.update(wave["devices"])
     return {
-        "devices": len(devices),
-        "decision_s_p99": round(max(decided_s), 3),
-        "devices_per_s": round(len(devices) / took_s, 1),
+        "devices": count,
+        "decision_s_p99": round(decided_s[int(len(decided_s) * 0.99)], 3),
+        "devices_per_s": round(count / took_s, 1),
         "rss_mb": round(cloud.rss_mb(), 1),
         "bad_wave_stopped": bad["status"] == "stopped"
         and [w["status"] for w in bad["waves"]][:3] == ["passed", "failed", "waiting"]
         and states["committed"] == sum(bad["waves"][0]["devices"].values()),
         "waves": [sum(wave["devices"].values()) for wave in good["waves"]],
-        "decisions_s": [round(s, 3) for s in decided_s],
+        "campaigns": len(lots) + 2,
+        "decisions": len(decided_s),
+        "decision_s_p50": decided_s[len(decided_s) // 2],
+        "decision_s_max": decided_s[-1],
         "rollout_s": round(took_s, 1),
+        "poll_s": POLL_S,
         "cloud_cpu_s": round(cpu_s, 1),
-        "cloud_cpu_ms_per_device": round(1000 * cpu_s / len(devices), 2),
+        "cloud_cpu_ms_per_device": round(1000 * cpu_s / count, 2),
+        "idle_cpu_ms_per_poll": round(1000 * idle_cpu_s / count, 3),
         "bad_wave": {"reason": bad["reason"], "states": dict(states)},
         "fleet": json.loads(told),
     }
 
 
-def bad_campaign(cloud: Cloud, fleet: subprocess.Popen, limit_s: float):
+def bad_campaign(cloud: Cloud, fleet: subprocess.Popen, limit_s: float) -> dict:
     cloud.post("/campaigns", plan("bad", "3.0"))
     cloud.post("/campaigns/bad/start")
     wait_for(cloud, "bad", lambda c: c["waves"][0]["decided_at"], limit_s)
@@ -348,7 +423,7 @@ def bad_campaign(cloud: Cloud, fleet: subprocess.Popen, limit_s: float):
     fleet.stdin.write("worse\n")
     fleet.stdin.flush()
     settled = {"rolled-back", "cancelled", "rollback-failed", "waiting", "committed", "failed"}
-    bad = wait_for(
+    return wait_for(
         cloud,
         "bad",
         lambda c: (
@@ -356,12 +431,11 @@ def bad_campaign(cloud: Cloud, fleet: subprocess.Popen, limit_s: float):
         ),
         limit_s,
     )
-    return bad, cloud.devices("bad")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--devices", type=int, default=5000)
+    parser.add_argument("--devices", type=int, default=5000, help="500 or more")
     parser.add_argument("--play", nargs=2, metavar=("ADDRESS", "FOLDER"))
     arguments = parser.parse_args()
     if arguments.play:
@@ -369,7 +443,8 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="sim-fleet-") as folder:
         found = measure(arguments.devices, Path(folder))
-    found["machine"] = {"cpu": cpu_model(), "cores": os.cpu_count()}
+    load = round(os.getloadavg()[1], 1)
+    found["machine"] = {"cpu": cpu_model(), "cores": os.cpu_count(), "load_5min": load}
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(found, indent=2) + "\n")
     for key, value in found.items():
