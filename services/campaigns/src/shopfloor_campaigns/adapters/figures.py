@@ -78,7 +78,8 @@ def add_figures(
     connection: Connection, sums: WaveSums, of: Mapping[str, Any], figures: Mapping[str, float]
 ) -> None:
     """Add to a device's sums in its round of its wave, and to the wave's."""
-    values = dict.fromkeys(("observed_s", *SUMMED), 0) | figures
+    values: dict[str, float] = dict.fromkeys(("observed_s", *SUMMED), 0)
+    values.update(figures)
     row = connection.execute(
         _add(connection.dialect.name), {key: of[key] for key in _KEYS} | values
     ).one()
