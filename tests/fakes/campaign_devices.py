@@ -40,7 +40,7 @@ class Cloud:
         prepare(self.engine)
         registry = CollectorRegistry()
         self.service = Service(self.engine, CampaignMeter(registry), lambda: self.now)
-        self.writer, reports = Writer(self.engine), Reports(self.engine)
+        self.writer, reports = Writer(self.engine, self.service.memory), Reports(self.engine)
         registry.register(DeviceCollector(reports.tally, reports.statuses))
         settings = DdiSettings(
             "default", poll_s, "http://registry/tuf/targets", folder, token_digest(GATEWAY)

@@ -26,9 +26,10 @@ from shopfloor_campaigns.adapters.pages.console import console_router
 from shopfloor_campaigns.adapters.reports import Reports
 from shopfloor_campaigns.adapters.schema import prepare
 from shopfloor_campaigns.adapters.service import Service
+from shopfloor_campaigns.adapters.sole import sole_writer
 from shopfloor_campaigns.adapters.tables import TOKENS
 from shopfloor_campaigns.adapters.writer import Writer
-from shopfloor_campaigns.errors import SettingsError, StoreUnavailableError
+from shopfloor_campaigns.errors import DatabaseTakenError, SettingsError, StoreUnavailableError
 from shopfloor_campaigns.settings import ENV_PREFIX, Settings, load_settings, read_gateway_token
 from shopfloor_kit.database import open_engine, reading
 from shopfloor_kit.errors import DatabaseUrlError
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SettingsError, DatabaseUrlError) as e:
         print(f"shopfloor-campaigns: {e}", file=sys.stderr)
         return 2
-    except StoreUnavailableError as e:
+    except (StoreUnavailableError, DatabaseTakenError) as e:
         print(f"shopfloor-campaigns: database: {e}", file=sys.stderr)
         return 1
 
@@ -116,9 +117,9 @@ class _Process:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         registry = CollectorRegistry()
-        engine = _open(settings)
+        self._engine = engine = _open(settings)
         self._service = Service(engine, CampaignMeter(registry), _now)
-        self._writer = Writer(engine)
+        self._writer = Writer(engine, self._service.memory)
         reports = Reports(engine)
         registry.register(DeviceCollector(reports.tally, reports.statuses))
         api = self._api(engine, reports, registry)
@@ -129,7 +130,7 @@ class _Process:
         # uvicorn takes the signals over while it serves and hands them to these at its end.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        with _listen(self._settings) as listener:
+        with sole_writer(self._engine), _listen(self._settings) as listener:
             if address_file is not None:
                 _write_address(listener, address_file)
             self._writer.start(self._service)

@@ -3,6 +3,7 @@
 CampaignsError
 ├── SettingsError           an operator mends the settings
 ├── StoreUnavailableError   retry later
+├── DatabaseTakenError      an operator stops the other process
 ├── RejectedError           the request is rejected; the state does not allow it, or it is unknown
 │   ├── UnknownError        there is no such campaign, device or action
 │   ├── ConflictError       not now, or not again with other content
@@ -23,6 +24,14 @@ class SettingsError(CampaignsError):
 
 class StoreUnavailableError(CampaignsError):
     """The database is locked, full or away; nothing was written."""
+
+
+class DatabaseTakenError(CampaignsError):
+    """Another process writes to the database."""
+
+    def __init__(self, database: str) -> None:
+        super().__init__(f"{database}: another campaigns process has it, expected to be the only")
+        self.database = database
 
 
 class RejectedError(CampaignsError):

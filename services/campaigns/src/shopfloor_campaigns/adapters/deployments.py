@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, bindparam, select
 
 from shopfloor_campaigns.adapters.instants import from_ms
-from shopfloor_campaigns.adapters.ledger import PlanCache
+from shopfloor_campaigns.adapters.plans import PlanCache
 from shopfloor_campaigns.adapters.tables import ACTIONS, CAMPAIGNS, DEVICES, JOBS
 from shopfloor_campaigns.domain.campaigns import Status
 from shopfloor_campaigns.domain.plan import Build, Plan, Update
@@ -50,24 +50,35 @@ def filename(build: Build) -> str:
     return build.path.replace("/", "_") + suffix
 
 
+_OPEN = (
+    select(ACTIONS, CAMPAIGNS.c.status, DEVICES.c.time_zone, JOBS.c.deadline_at, JOBS.c.fetched)
+    .join(CAMPAIGNS, CAMPAIGNS.c.name == ACTIONS.c.campaign)
+    .join(DEVICES, DEVICES.c.name == ACTIONS.c.device)
+    .join(JOBS, and_(JOBS.c.campaign == ACTIONS.c.campaign, JOBS.c.device == ACTIONS.c.device))
+    .where(
+        ACTIONS.c.id == bindparam("the_id"),
+        ACTIONS.c.device == bindparam("the_device"),
+        ACTIONS.c.closed_at.is_(None),
+        JOBS.c.action == ACTIONS.c.id,
+    )
+)
+
+
 def deployment(
     connection: Connection, plans: PlanCache, device: str, action: int, links: Links, now: datetime
-) -> ddi.DeploymentBase:
-    """Return what is to be done. Raises ``UnknownError`` for another device's or a closed one."""
-    query = (
-        select(ACTIONS, CAMPAIGNS.c.status, DEVICES.c.time_zone, JOBS.c.deadline_at)
-        .join(CAMPAIGNS, CAMPAIGNS.c.name == ACTIONS.c.campaign)
-        .join(DEVICES, DEVICES.c.name == ACTIONS.c.device)
-        .join(JOBS, JOBS.c.action == ACTIONS.c.id)
-        .where(ACTIONS.c.id == action, ACTIONS.c.device == device, ACTIONS.c.closed_at.is_(None))
-    )
-    row = connection.execute(query).first()
+) -> tuple[ddi.DeploymentBase, bool]:
+    """Return what is to be done, and whether the device has read it before.
+
+    Raises:
+        UnknownError: the action is another device's, or closed.
+    """
+    row = connection.execute(_OPEN, {"the_id": action, "the_device": device}).first()
     if row is None:
         raise UnknownError(f"device {device!r} has no open action {action}")
     plan = plans(connection, row.campaign)
     update = plan.update if not row.undo else plan.base or plan.update
     download, install, window = _handling(plan, row, now)
-    return ddi.DeploymentBase(
+    document = ddi.DeploymentBase(
         id=str(action),
         deployment=ddi.Deployment(
             download=download,
@@ -76,6 +87,7 @@ def deployment(
             chunks=[_chunk(update, plan, row, links)],
         ),
     )
+    return document, row.fetched
 
 
 def build_named(plan: Plan, path: str) -> Build | None:

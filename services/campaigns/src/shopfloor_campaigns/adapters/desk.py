@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, 
 from shopfloor_campaigns.adapters.bodies import STATE
 from shopfloor_campaigns.adapters.devices import capabilities_of
 from shopfloor_campaigns.adapters.instants import from_ms, to_ms
+from shopfloor_campaigns.adapters.memory import Memory
 from shopfloor_campaigns.adapters.tables import ACTIONS, CAMPAIGNS, DEVICES, JOBS
 from shopfloor_campaigns.domain.campaigns import Status
 from shopfloor_campaigns.domain.jobs import (
@@ -28,10 +29,8 @@ from shopfloor_campaigns.domain.jobs import (
 from shopfloor_campaigns.domain.plan import Build, Plan
 from shopfloor_campaigns.errors import UnknownError
 
-DISPATCH = 5000
+DISPATCH = 1000
 """Actions made in one go; the next go comes after the writes that wait."""
-
-Plans = Callable[[Connection, str], Plan]
 
 _CLOSED = {
     Effect.CLOSE_SUCCESS: "success",
@@ -57,6 +56,12 @@ _SET_ACTION = (
     .where(ACTIONS.c.id == bindparam("the_id"))
     .values(state=bindparam("new_state"), closed_at=bindparam("new_closed_at"))
 )
+_JOB_OF = (
+    # By the job's own key: nothing is indexed by ``jobs.action``.
+    select(JOBS)
+    .join(ACTIONS, and_(ACTIONS.c.campaign == JOBS.c.campaign, ACTIONS.c.device == JOBS.c.device))
+    .where(ACTIONS.c.id == bindparam("the_id"), JOBS.c.action == ACTIONS.c.id)
+)
 _FREE_DEVICE = (
     update(DEVICES)
     .where(DEVICES.c.name == bindparam("the_device"), DEVICES.c.open_action == bindparam("the_id"))
@@ -81,8 +86,11 @@ class _Change:
 class SqlDesk:
     """Jobs within one transaction."""
 
-    def __init__(self, connection: Connection, plans: Plans) -> None:
-        self._connection, self._plans = connection, plans
+    def __init__(self, connection: Connection, memory: Memory) -> None:
+        self._connection, self._plans, self._doors = connection, memory.plans, memory.doors
+        self.full = False
+        """Whether the last dispatch left something for another one."""
+        self._rows: dict[int, Row[Any]] = {}
 
     def load(self, action: int) -> tuple[Job, Plan]:
         """Return the job of an open action."""
@@ -92,6 +100,7 @@ class SqlDesk:
     def save(self, action: int, job: Job, effects: Sequence[Effect], now: datetime) -> None:
         """Store one job, and what becomes of its action."""
         row = self._row_of(action)
+        del self._rows[action]
         self._save([_Change(row.campaign, row.device, action, job, tuple(effects))], now)
 
     def tell_many(
@@ -138,6 +147,7 @@ class SqlDesk:
             rows.append((row, chosen))
         lost = {change.campaign for change in changes}
         self._save([*changes, *self._open(rows, now)], now)
+        self.full = len(taken) == DISPATCH
         return lost
 
     def _open(
@@ -164,6 +174,8 @@ class SqlDesk:
         ids = {row.device: row.id for row in made}
         held = [{"the_device": device, "the_id": number} for device, number in ids.items()]
         self._connection.execute(_HOLD_DEVICE, held)
+        for device in ids:
+            self._doors.change(device)
         return [
             _Change(row.campaign, row.device, ids[row.device], *self._dispatched(row, now))
             for row, _ in chosen
@@ -174,15 +186,20 @@ class SqlDesk:
         return step(job_of(row), Dispatched(), now, plan)
 
     def _row_of(self, action: int) -> Row[Any]:
-        row = self._connection.execute(select(JOBS).where(JOBS.c.action == action)).first()
+        row = self._rows.get(action)
         if row is None:
-            raise UnknownError(f"no job has action {action}")
+            row = self._connection.execute(_JOB_OF, {"the_id": action}).first()
+            if row is None:
+                raise UnknownError(f"no job has action {action}")
+            self._rows[action] = row
         return row
 
     def _save(self, changes: Iterable[_Change], now: datetime) -> None:
         saved, actions, freed = [], [], []
         for change in changes:
             closing = any(effect in _CLOSED for effect in change.effects)
+            if change.effects:
+                self._doors.change(change.device)
             saved.append(_job_values(change, None if closing else change.action, now))
             for effect in change.effects:
                 closed_at = to_ms(now) if closing else None
@@ -230,9 +247,10 @@ def _job_values(change: _Change, action: int | None, now: datetime) -> dict[str,
 
 
 def _ready(now: datetime) -> Any:
-    is_due = or_(
-        JOBS.c.state == str(JobState.QUEUED),
-        and_(JOBS.c.state == str(JobState.RETRYING), JOBS.c.ready_at <= to_ms(now)),
+    is_due = and_(
+        # The states by themselves first, for the index that begins with them.
+        JOBS.c.state.in_([str(JobState.QUEUED), str(JobState.RETRYING)]),
+        or_(JOBS.c.state == str(JobState.QUEUED), JOBS.c.ready_at <= to_ms(now)),
     )
     may_go = or_(JOBS.c.undo, CAMPAIGNS.c.status == str(Status.RUNNING))
     return (

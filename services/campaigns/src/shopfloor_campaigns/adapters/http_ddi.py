@@ -14,16 +14,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi import Path as PathParameter
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 from sqlalchemy import Engine, Row, select
 
 from shopfloor_campaigns.adapters.deployments import Links, build_named, deployment, filename
-from shopfloor_campaigns.adapters.devices import holds_token, poll_row
+from shopfloor_campaigns.adapters.devices import holds_token
 from shopfloor_campaigns.adapters.http_bodies import parse, parse_feedback, read_body
 from shopfloor_campaigns.adapters.service import Service
 from shopfloor_campaigns.adapters.tables import ACTIONS
 from shopfloor_campaigns.adapters.writer import Writer
+from shopfloor_campaigns.domain.plan import Plan
 from shopfloor_campaigns.errors import UnknownError
 from shopfloor_contracts import ddi
 from shopfloor_contracts.evidence import Evidence
@@ -54,13 +56,15 @@ class _Desk:
     ) -> None:
         self.reader, self.writer, self.service, self.settings = reader, writer, service, settings
 
-    def admit(self, request: Request, tenant: str, device: str, now: datetime) -> Row[Any]:
+    async def admit(self, request: Request, tenant: str, device: str, now: datetime) -> Row[Any]:
         """Return the device and its open action. Raises ``ProblemError`` 401 or 404."""
         if tenant != self.settings.tenant:
             raise ProblemError(404, "not-found", f"no tenant is named {tenant!r}")
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        with self.reader.connect() as connection:
-            row = poll_row(connection, device)
+        doors = self.service.memory.doors
+        row = doors.known(device)
+        if row is None:
+            row = await run_in_threadpool(doors.look, self.reader, device)
         gateway = self.settings.gateway_token_sha256
         if scheme == "TargetToken" and row is not None and holds_token(row.token_sha256, token):
             pass
@@ -100,7 +104,7 @@ def ddi_router(  # noqa: C901, PLR0915 — one route per document of the protoco
     @router.get(PREFIX)
     async def poll(request: Request, tenant: Tenant, device: Device) -> Response:
         """Say what waits for a device."""
-        row = desk.admit(request, tenant, device, now())
+        row = await desk.admit(request, tenant, device, now())
         tag = f'"{row.id or 0}-{row.state}-{int(row.unknown)}"'
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"etag": tag})
@@ -120,7 +124,7 @@ def ddi_router(  # noqa: C901, PLR0915 — one route per document of the protoco
     @router.put(PREFIX + "/configData", openapi_extra=_takes(ddi.ConfigData))
     async def config_data(request: Request, tenant: Tenant, device: Device) -> Response:
         """Take in what a device says of itself."""
-        desk.admit(request, tenant, device, now())
+        await desk.admit(request, tenant, device, now())
         said = parse(await read_body(request), ddi.ConfigData)
         await desk.write(service.attributes, device, said)
         return Response(status_code=200)
@@ -130,11 +134,16 @@ def ddi_router(  # noqa: C901, PLR0915 — one route per document of the protoco
         request: Request, tenant: Tenant, device: Device, action: Action
     ) -> Response:
         """Say what is to be done."""
-        desk.admit(request, tenant, device, now())
+        await desk.admit(request, tenant, device, now())
         links = desk.links(request, device)
-        with reader.connect() as connection:
-            found = deployment(connection, service.plans, device, action, links, now())
-        await desk.write(service.fetched, device, action)
+
+        def read() -> tuple[ddi.DeploymentBase, bool]:
+            with reader.connect() as connection:
+                return deployment(connection, service.memory.plans, device, action, links, now())
+
+        found, fetched = await run_in_threadpool(read)
+        if not fetched:
+            await desk.write(service.fetched, device, action)
         return _json(found)
 
     @router.post(PREFIX + "/deploymentBase/{action}/feedback", openapi_extra=_takes(ddi.Feedback))
@@ -142,7 +151,7 @@ def ddi_router(  # noqa: C901, PLR0915 — one route per document of the protoco
         request: Request, tenant: Tenant, device: Device, action: Action
     ) -> Response:
         """Take in how far a device is; what comes late or twice changes nothing."""
-        desk.admit(request, tenant, device, now())
+        await desk.admit(request, tenant, device, now())
         said = parse_feedback(await read_body(request), ddi.Feedback)
         await desk.write(service.feedback, device, action, said)
         return Response(status_code=200)
@@ -152,7 +161,7 @@ def ddi_router(  # noqa: C901, PLR0915 — one route per document of the protoco
         request: Request, tenant: Tenant, device: Device, action: Action
     ) -> Response:
         """Sum a report once; 200 for one that is here already, too."""
-        desk.admit(request, tenant, device, now())
+        await desk.admit(request, tenant, device, now())
         report = parse(await read_body(request), Evidence)
         await desk.write(service.evidence, device, action, report)
         return Response(status_code=200)
@@ -162,7 +171,7 @@ def ddi_router(  # noqa: C901, PLR0915 — one route per document of the protoco
         request: Request, tenant: Tenant, device: Device, action: Action
     ) -> Response:
         """Say which action is to be given up."""
-        row = desk.admit(request, tenant, device, now())
+        row = await desk.admit(request, tenant, device, now())
         if row.id != action or row.state != "canceling":
             raise UnknownError(f"device {device!r} has nothing to give up as {action}")
         return _json(
@@ -174,7 +183,7 @@ def ddi_router(  # noqa: C901, PLR0915 — one route per document of the protoco
         request: Request, tenant: Tenant, device: Device, action: Action
     ) -> Response:
         """Take in whether a device stopped."""
-        desk.admit(request, tenant, device, now())
+        await desk.admit(request, tenant, device, now())
         said = parse_feedback(await read_body(request), ddi.Feedback)
         await desk.write(service.cancel_feedback, device, action, said)
         return Response(status_code=200)
@@ -184,10 +193,14 @@ def ddi_router(  # noqa: C901, PLR0915 — one route per document of the protoco
         request: Request, tenant: Tenant, device: Device, action: Action
     ) -> Response:
         """Say how an action of this device ended."""
-        desk.admit(request, tenant, device, now())
+        await desk.admit(request, tenant, device, now())
         mine = (ACTIONS.c.id == action, ACTIONS.c.device == device)
-        with reader.connect() as connection:
-            row = connection.execute(select(ACTIONS).where(*mine)).first()
+
+        def read() -> Row[Any] | None:
+            with reader.connect() as connection:
+                return connection.execute(select(ACTIONS).where(*mine)).first()
+
+        row = await run_in_threadpool(read)
         if row is None or row.state != "success":
             raise UnknownError(f"device {device!r} did not install anything as {action}")
         return Response(f'{{"id":"{action}"}}', media_type="application/json")
@@ -197,12 +210,16 @@ def ddi_router(  # noqa: C901, PLR0915 — one route per document of the protoco
         request: Request, tenant: Tenant, device: Device, action: Action, name: str
     ) -> Response:
         """Hand out the bytes of an open action, whole or in parts (Range)."""
-        row = desk.admit(request, tenant, device, now())
+        row = await desk.admit(request, tenant, device, now())
         folder = settings.artifact_folder
         if folder is None or row.id != action:
             raise UnknownError(f"device {device!r} has no artefact {name!r}")
-        with reader.connect() as connection:
-            build = build_named(service.plans(connection, row.campaign), row.build)
+
+        def read() -> Plan:
+            with reader.connect() as connection:
+                return service.memory.plans(connection, row.campaign)
+
+        build = build_named(await run_in_threadpool(read), row.build)
         path = None if build is None or filename(build) != name else folder / build.sha256
         if path is None or not path.is_file():
             raise UnknownError(f"artefact {name!r} is not here")

@@ -9,11 +9,11 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
-from shopfloor_campaigns.adapters.bodies import STATE, read_plan
+from shopfloor_campaigns.adapters.bodies import STATE
 from shopfloor_campaigns.adapters.desk import SqlDesk
 from shopfloor_campaigns.adapters.devices import capabilities_of
-from shopfloor_campaigns.adapters.figures import wave_figures
 from shopfloor_campaigns.adapters.instants import to_ms
+from shopfloor_campaigns.adapters.memory import Memory
 from shopfloor_campaigns.adapters.tables import CAMPAIGNS, DEVICES, JOBS, VERDICTS
 from shopfloor_campaigns.domain.campaigns import (
     Campaign,
@@ -37,29 +37,13 @@ OnVerdict = Callable[[str, str], None]
 _ENDED = [str(state) for state in ENDED]
 
 
-class PlanCache:
-    """Plans by campaign; a plan never changes, so it is read once."""
-
-    def __init__(self) -> None:
-        self._plans: dict[str, Plan] = {}
-
-    def __call__(self, connection: Connection, name: str) -> Plan:
-        """Return the plan. Raises ``UnknownError``."""
-        if name not in self._plans:
-            found = select(CAMPAIGNS.c.plan).where(CAMPAIGNS.c.name == name)
-            text = connection.execute(found).scalar_one_or_none()
-            if text is None:
-                raise UnknownError(f"no campaign is named {name!r}")
-            self._plans[name] = read_plan(text, source=name)
-        return self._plans[name]
-
-
 class SqlLedger:
     """Campaigns within one transaction."""
 
-    def __init__(self, connection: Connection, plans: PlanCache, on_verdict: OnVerdict) -> None:
-        self._connection, self._plans, self._on_verdict = connection, plans, on_verdict
-        self.desk = SqlDesk(connection, plans)
+    def __init__(self, connection: Connection, memory: Memory, on_verdict: OnVerdict) -> None:
+        self._connection, self._on_verdict = connection, on_verdict
+        self._plans, self._sums = memory.plans, memory.sums
+        self.desk = SqlDesk(connection, memory)
 
     def create(self, plan: Plan, text: str, now: datetime) -> None:
         """Store a plan. Raises ``ConflictError`` when the name is taken."""
@@ -109,7 +93,8 @@ class SqlLedger:
         tally = {row.state: row.n for row in self._connection.execute(of_wave)}
         ended = sum(tally.get(state, 0) for state in _ENDED)
         committed = tally.get(str(JobState.COMMITTED), 0)
-        figures = wave_figures(self._connection, name, number, campaign.waves[number].round)
+        round_ = campaign.waves[number].round
+        figures = self._sums.figures(self._connection, (name, number, round_))
         figures = replace(
             figures,
             devices=sum(tally.values()),

@@ -9,16 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, select
 
 from shopfloor_campaigns.adapters.desk import SqlDesk
 from shopfloor_campaigns.adapters.devices import Sightings, put_attributes, put_devices
 from shopfloor_campaigns.adapters.dialects import upsert
 from shopfloor_campaigns.adapters.figures import take_evidence, take_observation
 from shopfloor_campaigns.adapters.instants import to_ms
-from shopfloor_campaigns.adapters.ledger import PlanCache, SqlLedger
+from shopfloor_campaigns.adapters.ledger import SqlLedger
+from shopfloor_campaigns.adapters.memory import Memory
 from shopfloor_campaigns.adapters.metrics import CampaignMeter
 from shopfloor_campaigns.adapters.tables import ACTIONS, AUDIT, CAMPAIGNS, JOBS, STATUSES
 from shopfloor_campaigns.domain.campaigns import Campaign, Event, Resumed, Started, Status
@@ -47,7 +49,7 @@ class Service:
 
     def __init__(self, engine: Engine, meter: CampaignMeter, now: Now) -> None:
         self._engine, self._meter, self._now = engine, meter, now
-        self.plans, self.sightings = PlanCache(), Sightings()
+        self.memory, self.sightings = Memory(), Sightings()
         self._touched: set[str] = set()
         self._undispatched = True
         self._rounded_s = self._decided_s = self._seen_s = float("-inf")
@@ -87,16 +89,17 @@ class Service:
     def evidence(self, connection: Connection, device: str, action: int, report: Evidence) -> bool:
         """Sum a report once; return whether it was new."""
         row = _action(connection, device, action)
-        if not take_evidence(connection, row, report, self._now()):
+        if not take_evidence(connection, self.memory.sums, row, report, self._now()):
             return False
         if row.closed_at is None:
-            tell(SqlDesk(connection, self.plans), action, Reached(report.phase), self._now())
+            tell(SqlDesk(connection, self.memory), action, Reached(report.phase), self._now())
         self._touched.add(row.campaign)
         return True
 
     def attributes(self, connection: Connection, device: str, said: ConfigData) -> None:
         """Take in what a device says of itself."""
         put_attributes(connection, device, said.mode, said.data, self._now())
+        self.memory.doors.change(device)
 
     def observation(
         self, connection: Connection, campaign: str, observation: Mapping[str, Any], by: str
@@ -106,7 +109,7 @@ class Service:
         job = connection.execute(select(JOBS).where(*mine)).first()
         if job is None:
             raise UnknownError(f"{campaign}: device {observation['device']!r} is not part of it")
-        state, _ = SqlLedger(connection, self.plans, self._meter.verdict).load(campaign)
+        state, _ = self._ledger(connection).load(campaign)
         of = {
             "campaign": campaign,
             "wave": job.wave,
@@ -115,13 +118,15 @@ class Service:
         }
         self._touched.add(campaign)
         kept = {**observation, "by": by, "body": json.dumps(observation["figures"])}
-        return take_observation(connection, of, kept, self._now())
+        return take_observation(connection, self.memory.sums, of, kept, self._now())
 
     def devices(
         self, connection: Connection, wanted: list[dict[str, Any]], actor: str
     ) -> dict[str, str]:
         """Create or change devices."""
         tokens = put_devices(connection, wanted, self._now())
+        for device in wanted:
+            self.memory.doors.change(device["name"])
         subject = wanted[0]["name"] if len(wanted) == 1 else f"{len(wanted)} devices"
         self._audit(connection, actor, "put devices", subject, {"tokens": len(tokens)})
         return tokens
@@ -159,7 +164,7 @@ class Service:
         deciding = bool(self._touched) and now_s - self._decided_s >= DECIDE_S
         if not (rounding or deciding or self._undispatched):
             return
-        with self._engine.begin() as connection:
+        with self.memory.writing(self._engine) as connection:
             if now_s - self._seen_s >= SEEN_S:
                 self.sightings.write(connection)
                 self._seen_s = now_s
@@ -167,8 +172,9 @@ class Service:
                 self._round(connection)
                 self._rounded_s = now_s
             self._decide(connection)
-            lost = self._ledger(connection).desk.dispatch(self._now())
-            self._undispatched = bool(lost)
+            desk = self._ledger(connection).desk
+            lost = desk.dispatch(self._now())
+            self._undispatched = bool(lost) or desk.full
             self._touched |= lost
         self._decided_s = time.monotonic()
 
@@ -212,7 +218,7 @@ class Service:
 
     def _tell(self, connection: Connection, row: Any, event: Any) -> None:
         before = row.state
-        job = tell(SqlDesk(connection, self.plans), row.id, event, self._now())
+        job = tell(SqlDesk(connection, self.memory), row.id, event, self._now())
         if job.ended or event.__class__ is not Fetched:
             self._touched.add(row.campaign)
         self._undispatched |= job.ended or before != "open"
@@ -220,7 +226,7 @@ class Service:
             self._meter.ended(row.campaign, str(job.state))
 
     def _ledger(self, connection: Connection) -> SqlLedger:
-        return SqlLedger(connection, self.plans, self._meter.verdict)
+        return SqlLedger(connection, self.memory, self._meter.verdict)
 
     def _audit(
         self, connection: Connection, actor: str, action: str, subject: str, detail: Any
@@ -239,9 +245,18 @@ class Service:
         self._changes += 1
 
 
+_ACTION = select(ACTIONS).where(
+    ACTIONS.c.id == bindparam("the_id"), ACTIONS.c.device == bindparam("the_device")
+)
+
+
+@lru_cache(maxsize=2)
+def _once(backend: str) -> Any:
+    return upsert(backend, STATUSES).on_conflict_do_nothing().returning(STATUSES.c.id)
+
+
 def _action(connection: Connection, device: str, action: int) -> Any:
-    mine = (ACTIONS.c.id == action, ACTIONS.c.device == device)
-    row = connection.execute(select(ACTIONS).where(*mine)).first()
+    row = connection.execute(_ACTION, {"the_id": action, "the_device": device}).first()
     if row is None:
         raise UnknownError(f"device {device!r} has no action {action}")
     return row
@@ -262,5 +277,4 @@ def _keep(
         "late": late,
         "at": to_ms(now),
     }
-    new = upsert(connection, STATUSES).values(row).on_conflict_do_nothing()
-    return connection.execute(new.returning(STATUSES.c.id)).first() is not None
+    return connection.execute(_once(connection.dialect.name), row).first() is not None

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from shopfloor_campaigns.adapters.memory import Memory
 from shopfloor_campaigns.adapters.schema import cause
 from shopfloor_campaigns.errors import CampaignsError, StoreUnavailableError
 
@@ -46,8 +47,8 @@ class Writer:
     So one refused job leaves the others of its batch alone.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, memory: Memory) -> None:
+        self._engine, self._memory = engine, memory
         self._queue: queue.Queue[_Job | None] = queue.Queue(QUEUE_SIZE)
         self._complaint: str | None = None
         self._thread: threading.Thread | None = None
@@ -108,7 +109,7 @@ class Writer:
     def _write(self, batch: list[_Job]) -> None:
         results: list[tuple[_Job, Any, BaseException | None]] = []
         try:
-            with self._engine.begin() as connection:
+            with self._memory.writing(self._engine) as connection:
                 results.extend(_do(job, connection) for job in batch)
         except SQLAlchemyError as e:
             self._complain(cause(e))
