@@ -28,12 +28,12 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from fakes import ota  # noqa: E402
+from fakes.kept_device import KeptDevice  # noqa: E402
 from fakes.ota_attacks import ATTACKS, mount  # noqa: E402
 from shopfloor_edge.journal.state import read_state  # noqa: E402
 from shopfloor_edge.slots.domain import Slots  # noqa: E402
 from shopfloor_edge.slots.file import SlotsFile  # noqa: E402
 
-KILLED = REPOSITORY / "tests" / "fakes" / "killed.py"
 PATIENCE_S = 90.0
 TARGET = "model/person-nano/1.0.0/onnx-fp32"
 SHADOW_S = {"good": 3, "crashing": 0, "worse": 12}
@@ -53,51 +53,6 @@ class Run:
     seconds: float
 
 
-class Device:
-    """Agent and vision as an init system keeps them: started again whenever they end."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._folder, self._environment = folder, environment
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self.kills = 0
-
-    def keep(self, command: str, step: int, log: str = "-") -> None:
-        """Run ``command`` for ever; its first process is killed at ``step``, if that is not 0."""
-        thread = threading.Thread(target=self._run, args=(command, step, log))
-        thread.start()
-        self._threads.append(thread)
-
-    def stop(self) -> None:
-        """End both."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self, command: str, step: int, log: str) -> None:
-        site, state = self._folder / "site.toml", self._folder / "state"
-        while not self._stop.is_set():
-            with (self._folder / f"{command}.log").open("ab") as file:
-                arguments = [command, "--site", str(site), "--state", str(state)]
-                child = subprocess.Popen(
-                    [sys.executable, str(KILLED), str(step), log, *arguments],
-                    env=self._environment,
-                    stderr=file,
-                )
-                while child.poll() is None and not self._stop.wait(0.05):
-                    pass
-                if child.poll() is None:
-                    child.terminate()
-                    try:
-                        child.wait(20)
-                    except subprocess.TimeoutExpired:
-                        child.kill()
-                        child.wait()
-                elif child.returncode == -9:
-                    self.kills += 1
-            step = 0
-
-
 def archive_of(bundle: str) -> bytes:
     """Return the archive that is published."""
     model = {
@@ -109,7 +64,7 @@ def archive_of(bundle: str) -> bytes:
 
 
 @contextmanager
-def world(folder: Path, bundle: str, camera: str) -> Iterator[tuple[ota.Cloud, Device, str]]:
+def world(folder: Path, bundle: str, camera: str) -> Iterator[tuple[ota.Cloud, KeptDevice, str]]:
     """Make a cloud that offers ``bundle`` to a device; yields them and the bundle's digest."""
     repository = ota.TufRepository(folder / "repository")
     (folder / "root.json").write_bytes(repository.root)
@@ -126,7 +81,7 @@ def world(folder: Path, bundle: str, camera: str) -> Iterator[tuple[ota.Cloud, D
         ota.write_site(
             folder / "site.toml", camera=camera, cloud=cloud.url, root=folder / "root.json"
         )
-        device = Device(folder, environment)
+        device = KeptDevice(folder, environment)
         trial = {"shopfloor.shadow_s": SHADOW_S.get(bundle, 0), "shopfloor.trial_s": 1.5}
         cloud.offer("7", TARGET, chunk=trial)
         try:
