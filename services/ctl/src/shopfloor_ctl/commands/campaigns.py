@@ -79,7 +79,9 @@ def _devices(context: Context, parsed: argparse.Namespace) -> int:
 def _verdicts(context: Context, parsed: argparse.Namespace) -> int:
     found = context.client("campaigns").get(f"/campaigns/{parsed.name}")
     rows = [
-        {"wave": wave["number"]} | verdict for wave in found["waves"] for verdict in wave["verdicts"]
+        {"wave": wave["number"]} | verdict
+        for wave in found["waves"]
+        for verdict in wave["verdicts"]
     ]
     context.screen.table(rows, VERDICT, empty="no verdicts yet")
     return 0
