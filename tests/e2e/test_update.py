@@ -43,7 +43,7 @@ class Shop:
         self.first = cloud.release("1.0.0", ota.light_model(salt=1))
         self.second = cloud.release("2.0.0", ota.light_model(salt=2))
         for command in ("vision", "agent"):
-            self.device.keep(command, 0)
+            self.device.keep(command)
         wait_for(self._described, "the device tells its capabilities")
         for number, build in (("1", self.first), ("2", self.second)):
             name = f"nano-{number}"
@@ -141,8 +141,8 @@ def test_an_abort_reaches_a_device_in_mid_download(shop):
     timing = {"bytes_per_s": 4096, "shadow_s": 0, "trial_s": 1}
 
     shop.cloud.campaign(name, "4.0.0", build, selector="lab=yes", timing=timing)
-    partial = shop.state / "updates/store"
-    wait_for(lambda: any(partial.rglob(f"{'?' * 64}.part")), "the download begins")
+    partial = shop.state / "updates/partial"
+    wait_for(lambda: any(p.stat().st_size for p in partial.glob("*.part")), "the download begins")
     shop.cloud.ctl(f"campaigns abort {name} --reason typo")
 
     wait_for(lambda: shop.cloud.states(name)[ME] == "cancelled", "the device stops", within_s=30)

@@ -19,9 +19,9 @@ class KeptDevice:
         self._threads: list[threading.Thread] = []
         self.kills = 0
 
-    def keep(self, command: str, step: int, log: str = "-") -> None:
-        """Run ``command`` for ever; its first process is killed at ``step``, if that is not 0."""
-        thread = threading.Thread(target=self._run, args=(command, step, log))
+    def keep(self, command: str, points: str = "-", log: str = "-") -> None:
+        """Run ``command`` for ever; it is killed at each of the points in that file once."""
+        thread = threading.Thread(target=self._run, args=(command, points, log))
         thread.start()
         self._threads.append(thread)
 
@@ -31,13 +31,13 @@ class KeptDevice:
         for thread in self._threads:
             thread.join()
 
-    def _run(self, command: str, step: int, log: str) -> None:
+    def _run(self, command: str, points: str, log: str) -> None:
         site, state = self._folder / "site.toml", self._folder / "state"
         while not self._stop.is_set():
             with (self._folder / f"{command}.log").open("ab") as file:
                 arguments = [command, "--site", str(site), "--state", str(state)]
                 child = subprocess.Popen(
-                    [sys.executable, str(KILLED), str(step), log, *arguments],
+                    [sys.executable, str(KILLED), points, log, *arguments],
                     env=self._environment,
                     stderr=file,
                 )
@@ -52,4 +52,3 @@ class KeptDevice:
                         child.wait()
                 elif child.returncode == -9:
                     self.kills += 1
-            step = 0
