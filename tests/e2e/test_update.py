@@ -100,7 +100,21 @@ def test_who_says_which_device_runs_a_digest(shop):
     assert synced["devices"] == 1 + len(OTHERS)
     assert who == [{"site": "s1", "device": "d1", "part": "model"}]
     assert shop.cloud.told(f"models who {shop.first['digest']}") == []
-    assert shop.cloud.told("devices show s1/d1")["capabilities"]
+    shown = shop.cloud.told("devices show s1/d1")
+    assert "onnx-fp32" in shown["capabilities"]
+    assert shown["labels"] == {"lab": "yes"}
+
+
+def test_labels_of_the_registry_reach_the_campaigns(shop):
+    shop.cloud.told("devices sync")
+    shop.cloud.ctl("devices label s4/d1 region=emea")
+
+    synced = shop.cloud.told("devices sync")
+
+    assert synced["labelled"] == 1
+    found = shop.cloud.api.get("/devices").json()["devices"]
+    (labels,) = (one["labels"] for one in found if one["name"] == "s4.d1")
+    assert labels == {"lab": "yes", "region": "emea"}
 
 
 def test_a_worse_counting_version_is_stopped_in_shadow_and_never_reaches_the_next_wave(shop):

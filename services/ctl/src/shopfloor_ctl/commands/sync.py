@@ -14,12 +14,19 @@ _BATCH = 500
 
 
 def sync(context: Context, _: argparse.Namespace) -> int:
-    """Take devices' reports over into the registry, and its labels into the campaigns."""
+    """Take devices' reports over into the registry, and its labels into the campaigns.
+
+    A device without any label in the registry gets those that the campaigns have.
+    """
     registry, campaigns = context.client("registry"), context.client("campaigns")
     heard = {one["name"]: one for one in _items(campaigns, "devices")}
     for device in heard.values():
-        registry.send("PUT", f"/devices/{device['name'].replace('.', '/', 1)}", _report(device))
+        registry.send("PUT", _place(device), _report(device))
     labels = {f"{one['site']}.{one['device']}": one["labels"] for one in _items(registry, "items")}
+    for name, device in heard.items():
+        if device["labels"] and not labels[name]:
+            labels[name] = device["labels"]
+            registry.send("PUT", f"{_place(device)}/labels", {"labels": device["labels"]})
     changed = [
         {"name": name, "labels": labels[name], "time_zone": device["time_zone"]}
         for name, device in heard.items()
@@ -29,6 +36,10 @@ def sync(context: Context, _: argparse.Namespace) -> int:
         campaigns.send("POST", "/devices", {"devices": changed[begin : begin + _BATCH]})
     context.screen.record({"devices": len(heard), "labelled": len(changed)})
     return 0
+
+
+def _place(device: Json) -> str:
+    return f"/devices/{device['name'].replace('.', '/', 1)}"
 
 
 def _items(client: Client, key: str) -> Iterator[Json]:
