@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -103,6 +105,21 @@ def test_who_says_which_device_runs_a_digest(shop):
     shown = shop.cloud.told("devices show s1/d1")
     assert "onnx-fp32" in shown["capabilities"]
     assert shown["labels"] == {"lab": "yes"}
+
+
+def test_the_devices_commands_tell_what_runs_and_reach_both_services(shop):
+    site = ["--site", str(shop.state.with_name("site.toml"))]
+
+    status = run_edge("update", "status", "--state", str(shop.state), "--json")
+    check = run_edge("update", "check", *site, "--state", str(shop.state))
+
+    assert shop.second["digest"] in status.stdout
+    assert (status.returncode, check.returncode) == (0, 0), check.stderr
+
+
+def run_edge(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "shopfloor_edge.main", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_labels_of_the_registry_reach_the_campaigns(shop):
