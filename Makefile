@@ -127,8 +127,8 @@ bench-ingest: setup ## events per second and CPU per event into SQLite and Postg
 faults-camera: setup ## how soon a camera is seen again after each fault, and what leaks: var/bench/faults-camera.json
 	@$(PY)/python tests/perf/faults_camera.py
 
-faults-ota: setup ## updates killed at each step, broken, worse or forged: var/bench/faults-ota.json (STRIDE=1, hours)
-	@$(PY)/python tests/perf/faults_ota.py --stride $(or $(STRIDE),1)
+faults-ota: setup ## updates killed at each step, broken, worse or forged: var/bench/faults-ota.json (POINTS=all, hours)
+	@$(PY)/python tests/perf/faults_ota.py --points $(or $(POINTS),one) --jobs $(or $(JOBS),2)
 
 bench-uplink: setup ## bytes per camera-day with every KPI, beside the video: var/bench/uplink.json (wants the mirror)
 	@$(PY)/python tests/perf/bench_uplink.py

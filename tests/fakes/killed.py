@@ -1,8 +1,9 @@
-"""Runs a device's command and kills it, as with the power, around its n-th durable step.
+"""Runs a device's command and kills it, as with the power, around its durable steps.
 
-``python killed.py N LOG COMMAND…``: a durable step is an fsync or a rename; SIGKILL comes before
-the step with an odd N and after it with an even one. With N = 0 the steps are only counted, one
-line each in LOG.
+``python killed.py POINTS LOG COMMAND…``: a durable step is an fsync or a rename; its name is the
+chain of the product's functions that lead to it. POINTS is a file with one point on each line,
+``before STEP`` or ``after STEP``; SIGKILL comes when a point is reached for the first time, and
+the point is then taken out of the file. LOG gets a line for each step; ``-`` for none of both.
 """
 
 import os
@@ -12,33 +13,61 @@ import threading
 
 from shopfloor_edge.main import main
 
+PRODUCT = f"{os.sep}shopfloor_edge{os.sep}"
+LOOPS = ("main", "app")
+"""Modules whose frames every chain has; they name no step."""
 
-def watch(limit, log):
-    """Count steps of this process; nothing of the product knows of it."""
-    lock, count = threading.Lock(), 0
 
-    def around(name, step):
-        def counted(*arguments, **options):
-            nonlocal count
-            with lock:
-                count += 2
-                here = count
-            if log:
-                with open(log, "a") as file:  # noqa: PTH123 — the product's own calls are watched
+def step_name(operation):
+    """Return the step's name, innermost function first."""
+    frame, chain = sys._getframe(2), [operation]
+    while frame is not None:
+        code = frame.f_code
+        module = os.path.splitext(os.path.basename(code.co_filename))[0]  # noqa: PTH119, PTH122
+        if PRODUCT in code.co_filename and module not in LOOPS:
+            chain.append(f"{module}.{code.co_name}")
+        frame = frame.f_back
+    return "<".join(part for part in chain if "<" not in part)
+
+
+def read_points(path):
+    if path == "-":
+        return []
+    with open(path) as file:  # noqa: PTH123 — the product's own calls are watched
+        return file.read().splitlines()
+
+
+def watch(points, log):
+    """Look at every step of this process; nothing of the product knows of it."""
+    lock = threading.Lock()
+
+    def reach(point):
+        with lock:
+            left = read_points(points)
+            if point not in left:
+                return
+            left.remove(point)
+            with open(points, "w") as file:  # noqa: PTH123
+                file.write("".join(f"{one}\n" for one in left))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(operation, step):
+        def watched(*arguments, **options):
+            name = step_name(operation)
+            if log != "-":
+                with lock, open(log, "a") as file:  # noqa: PTH123
                     file.write(f"{name}\n")
-            if here - 1 == limit:
-                os.kill(os.getpid(), signal.SIGKILL)
+            reach(f"before {name}")
             result = step(*arguments, **options)
-            if here == limit:
-                os.kill(os.getpid(), signal.SIGKILL)
+            reach(f"after {name}")
             return result
 
-        return counted
+        return watched
 
-    for name in ("fsync", "rename", "replace"):
-        setattr(os, name, around(name, getattr(os, name)))
+    for operation in ("fsync", "rename", "replace"):
+        setattr(os, operation, around(operation, getattr(os, operation)))
 
 
 if __name__ == "__main__":
-    watch(int(sys.argv[1]), sys.argv[2] if sys.argv[2] != "-" else "")
+    watch(sys.argv[1], sys.argv[2])
     sys.exit(main(sys.argv[3:]))

@@ -454,7 +454,7 @@ size_bytes = {promise["size_bytes"]}
     }
 
 
-def write_site(path, *, camera, cloud, root, extra=""):
+def write_site(path, *, camera, cloud, root, campaigns=None, extra=""):
     path.write_text(f"""site = "s1"
 device = "d1"
 window_s = 5
@@ -463,7 +463,7 @@ bundle = "person-nano"
 [updates]
 root_file = "{root}"
 registry_url = "{cloud}"
-campaigns_url = "{cloud}"
+campaigns_url = "{campaigns or cloud}"
 poll_min_s = 0.2
 poll_max_s = 5
 reserve_bytes = 0

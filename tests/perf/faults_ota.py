@@ -1,9 +1,13 @@
 """``make faults-ota``: updates that are killed, broken, worse or forged, and what runs afterwards.
 
 The real agent and the real vision, a camera that shows a drawn light, a TUF repository and a
-campaigns' server on loopback. Each run installs one of five bundles while agent or vision is
-killed by SIGKILL around one of its durable steps, then lets both run on and looks at the end
-state. Then every attack of the list is mounted on the updater. Writes
+campaigns' server on loopback. First each of five bundles is installed undisturbed, and every step
+that makes something durable is noted: an fsync or a rename, by the chain of functions that leads
+to it. Then it is installed again and again while agent or vision gets SIGKILL at those steps,
+several of them in one run, each once; they are started again at once, and the end state is judged.
+Of the writes of a file (fsync, rename, fsync of the folder) a run of the default kills at one,
+another one for each bundle; ``--points all`` kills before and after each. Then every attack of two
+lists is mounted on the updater and on python-tuf's own client. Writes
 ``var/bench/faults-ota.json``; ends with 1 when an end state is wrong or an attack succeeds.
 """
 
@@ -13,13 +17,12 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,74 +31,42 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from fakes import ota  # noqa: E402
+from fakes.kept_device import KeptDevice  # noqa: E402
 from fakes.ota_attacks import ATTACKS, mount  # noqa: E402
+from fakes.tuf_attacks import ATTACKS as TUF_ATTACKS  # noqa: E402
+from fakes.tuf_attacks import run_attacks  # noqa: E402
 from shopfloor_edge.journal.state import read_state  # noqa: E402
 from shopfloor_edge.slots.domain import Slots  # noqa: E402
 from shopfloor_edge.slots.file import SlotsFile  # noqa: E402
 
-KILLED = REPOSITORY / "tests" / "fakes" / "killed.py"
-PATIENCE_S = 90.0
+PATIENCE_S, PER_KILL_S = 90.0, 30.0
 TARGET = "model/person-nano/1.0.0/onnx-fp32"
+KILLS = {"agent": 5, "vision": 1}
+"""In one run. Vision's count as loads that ended badly, and after three of them a device rightly
+goes back."""
+DURABLE = ("fsync", "rename", "replace", "durable.")
 SHADOW_S = {"good": 3, "crashing": 0, "worse": 12}
 BUNDLES = ("good", "crashing", "worse", "tampered", "truncated")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One run: which bundle, and who is killed at which points."""
+
+    bundle: str
+    victim: str = ""
+    points: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """One update and how it ended."""
 
-    bundle: str
-    victim: str
-    step: int
-    killed: bool
+    task: Task
+    kills: int
     right: bool
     end: str
     seconds: float
-
-
-class Device:
-    """Agent and vision as an init system keeps them: started again whenever they end."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._folder, self._environment = folder, environment
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self.kills = 0
-
-    def keep(self, command: str, step: int, log: str = "-") -> None:
-        """Run ``command`` for ever; its first process is killed at ``step``, if that is not 0."""
-        thread = threading.Thread(target=self._run, args=(command, step, log))
-        thread.start()
-        self._threads.append(thread)
-
-    def stop(self) -> None:
-        """End both."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self, command: str, step: int, log: str) -> None:
-        site, state = self._folder / "site.toml", self._folder / "state"
-        while not self._stop.is_set():
-            with (self._folder / f"{command}.log").open("ab") as file:
-                arguments = [command, "--site", str(site), "--state", str(state)]
-                child = subprocess.Popen(
-                    [sys.executable, str(KILLED), str(step), log, *arguments],
-                    env=self._environment,
-                    stderr=file,
-                )
-                while child.poll() is None and not self._stop.wait(0.05):
-                    pass
-                if child.poll() is None:
-                    child.terminate()
-                    try:
-                        child.wait(20)
-                    except subprocess.TimeoutExpired:
-                        child.kill()
-                        child.wait()
-                elif child.returncode == -9:
-                    self.kills += 1
-            step = 0
 
 
 def archive_of(bundle: str) -> bytes:
@@ -109,7 +80,7 @@ def archive_of(bundle: str) -> bytes:
 
 
 @contextmanager
-def world(folder: Path, bundle: str, camera: str) -> Iterator[tuple[ota.Cloud, Device, str]]:
+def world(folder: Path, bundle: str, camera: str) -> Iterator[tuple[ota.Cloud, KeptDevice, str]]:
     """Make a cloud that offers ``bundle`` to a device; yields them and the bundle's digest."""
     repository = ota.TufRepository(folder / "repository")
     (folder / "root.json").write_bytes(repository.root)
@@ -126,7 +97,7 @@ def world(folder: Path, bundle: str, camera: str) -> Iterator[tuple[ota.Cloud, D
         ota.write_site(
             folder / "site.toml", camera=camera, cloud=cloud.url, root=folder / "root.json"
         )
-        device = Device(folder, environment)
+        device = KeptDevice(folder, environment)
         trial = {"shopfloor.shadow_s": SHADOW_S.get(bundle, 0), "shopfloor.trial_s": 1.5}
         cloud.offer("7", TARGET, chunk=trial)
         try:
@@ -135,25 +106,30 @@ def world(folder: Path, bundle: str, camera: str) -> Iterator[tuple[ota.Cloud, D
             device.stop()
 
 
-def run_once(bundle: str, victim: str, step: int, camera: str, log: str = "-") -> Run:
-    """Install ``bundle``, kill ``victim`` at ``step`` (0: nobody), judge what runs at the end."""
+def run_once(task: Task, camera: str, logs: dict[str, Path] | None = None) -> Run:
+    """Install a bundle, kill at each point of the task, judge what runs at the end.
+
+    Args:
+        logs: where the steps of agent and vision are noted.
+    """
     begun_s = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with world(folder, bundle, camera) as (cloud, device, digest):
+        points = folder / "points"
+        points.write_text("".join(f"{point}\n" for point in task.points))
+        with world(folder, task.bundle, camera) as (cloud, device, digest):
             for command in ("vision", "agent"):
-                mine = command == victim
-                device.keep(command, step if mine else 0, log if mine else "-")
-            until(lambda: bool(cloud.endings("7")))
+                log = str(logs[command]) if logs else "-"
+                device.keep(command, str(points) if command == task.victim else "-", log)
+            until(lambda: bool(cloud.endings("7")), PATIENCE_S + PER_KILL_S * len(task.points))
             slots = SlotsFile(folder / "state").read()
-            right, end = judge(bundle, digest, slots, cloud)
+            right, end = judge(task.bundle, digest, slots, cloud)
             if right and not counts(folder / "state"):
                 right, end = False, f"{end}, but vision infers nothing"
             kills = device.kills
         if not right:
             print((folder / "agent.log").read_text()[-2000:], file=sys.stderr)
-    seconds = time.monotonic() - begun_s
-    return Run(bundle, victim, step, kills > 0, right, end, round(seconds, 1))
+    return Run(task, kills, right, end, round(time.monotonic() - begun_s, 1))
 
 
 def judge(bundle: str, digest: str, slots: Slots, cloud: ota.Cloud) -> tuple[bool, str]:
@@ -196,34 +172,78 @@ def until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool
     return False
 
 
-def steps_of(bundle: str, victim: str, camera: str) -> tuple[int, Run]:
-    """Count the durable steps of an update that nobody kills; return them and that run."""
-    with tempfile.NamedTemporaryFile() as log:
-        run = run_once(bundle, victim, 0, camera, log.name)
-        return 2 * len(Path(log.name).read_text().splitlines()), run
+def survey(bundle: str, camera: str) -> tuple[Run, dict[str, list[str]]]:
+    """Run an update that nobody kills; return it and the durable steps of agent and vision."""
+    with tempfile.TemporaryDirectory() as name:
+        logs = {victim: Path(name) / victim for victim in KILLS}
+        run = run_once(Task(bundle), camera, logs)
+        texts = {victim: log.read_text() if log.exists() else "" for victim, log in logs.items()}
+        return run, {victim: list(dict.fromkeys(text.split())) for victim, text in texts.items()}
 
 
-def kill_runs(bundles: list[str], stride: int, camera: str) -> Iterator[Run]:
-    """Give every run: each bundle, each victim, killed at every ``stride``-th step."""
-    for bundle in bundles:
-        for victim in ("agent", "vision"):
-            steps, run = steps_of(bundle, victim, camera)
+def points_of(steps: list[str], *, every: bool, turn: int) -> list[str]:
+    """Return where to kill: at one step of each write, or before and after each step.
+
+    Args:
+        turn: which of a write's steps; every bundle takes another.
+    """
+    if every:
+        return [f"{side} {step}" for step in steps for side in ("before", "after")]
+    writes: dict[str, list[str]] = {}
+    for step in steps:
+        parts = step.split("<")
+        where = "<".join(part for part in parts if not part.startswith(DURABLE))
+        # What comes after a rename and before the folder's fsync is the same moment.
+        side = "after" if "sync_folder" in step else "before"
+        writes.setdefault(where, []).append(f"{side} {step}")
+    return [found[(turn + n) % len(found)] for n, found in enumerate(writes.values())]
+
+
+def tasks_of(bundle: str, steps: dict[str, list[str]], *, every: bool) -> Iterator[Task]:
+    """Spread the points over runs."""
+    for victim, most in KILLS.items():
+        points = points_of(steps[victim], every=every, turn=BUNDLES.index(bundle))
+        for begin in range(0, len(points), most):
+            yield Task(bundle, victim, tuple(points[begin : begin + most]))
+
+
+def all_runs(bundles: list[str], jobs: int, camera: str, *, every: bool) -> Iterator[Run]:
+    """Give every run, ``jobs`` of them at a time."""
+    with ThreadPoolExecutor(jobs) as pool:
+        tasks: list[Task] = []
+        surveys = [(bundle, pool.submit(survey, bundle, camera)) for bundle in bundles]
+        for bundle, future in surveys:
+            run, steps = future.result()
             yield run
-            for step in range(1, steps + 1, stride):
-                yield run_once(bundle, victim, step, camera)
+            tasks += tasks_of(bundle, steps, every=every)
+        for done in as_completed([pool.submit(run_once, task, camera) for task in tasks]):
+            yield done.result()
 
 
-def report(runs: list[Run], refused: dict[str, str], stride: int) -> dict[str, object]:
-    """Return what is written; after each run, since all of them take hours."""
+def attacks() -> dict[str, str]:
+    """Mount every attack; return what each was refused with, empty where it was not."""
+    refused = {name: mount(name) for name in ATTACKS}
+    with tempfile.TemporaryDirectory() as folder:
+        answers = run_attacks(Path(folder))
+    expected = {name: word for name, (_, word) in TUF_ATTACKS.items()}
+    for name, answer in answers.items():
+        refused[f"client: {name}"] = answer if answer == expected[name] else ""
+    return refused
+
+
+def report(runs: list[Run], refused: dict[str, str], points: str) -> dict[str, object]:
+    """Return what is written; after each run."""
+    named = {point for run in runs for point in run.task.points}
     return {
         "runs": len(runs),
         "wrong_end_states": sum(not run.right for run in runs),
-        "killed": sum(run.killed for run in runs),
-        "stride": stride,
+        "kills": sum(run.kills for run in runs),
+        "points": points,
+        "steps": len({point.partition(" ")[2] for point in named}),
         "attacks": len(refused),
         "refused_attacks": sum(bool(reason) for reason in refused.values()),
         "refusals": refused,
-        "bundles": dict(Counter(run.bundle for run in runs)),
+        "bundles": dict(Counter(run.task.bundle for run in runs)),
         "wrong": [asdict(run) for run in runs if not run.right],
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
@@ -232,29 +252,33 @@ def report(runs: list[Run], refused: dict[str, str], stride: int) -> dict[str, o
 def main() -> int:
     """Run everything, print a table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stride", type=int, default=1, help="kill at every n-th step only")
+    parser.add_argument("--points", choices=("one", "all"), default="one", help="of each write")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--bundle", choices=BUNDLES, action="append", help="only these")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "var/bench/faults-ota.json")
     arguments = parser.parse_args()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    refused = {name: mount(name) for name in ATTACKS}
+    refused = attacks()
     for name, reason in refused.items():
         print(f"{name:28} {'refused: ' + reason if reason else 'ACCEPTED'}")
     runs: list[Run] = []
+    bundles, every = arguments.bundle or list(BUNDLES), arguments.points == "all"
     with ota.light_camera() as camera:
-        for run in kill_runs(arguments.bundle or list(BUNDLES), arguments.stride, camera):
+        for run in all_runs(bundles, arguments.jobs, camera, every=every):
             runs.append(run)
-            told = report(runs, refused, arguments.stride)
+            told = report(runs, refused, arguments.points)
             arguments.out.write_text(json.dumps(told, indent=2) + "\n")
             word = "right" if run.right else "WRONG"
             print(
-                f"{run.bundle:10} {run.victim:7} step {run.step:3}  {word}  {run.end}"
-                f"  {run.seconds:5.1f} s",
+                f"{run.task.bundle:10} {run.task.victim or '-':7} {run.kills} of "
+                f"{len(run.task.points)} kills  {word}  {run.end}  {run.seconds:5.1f} s",
                 flush=True,
             )
     wrong = sum(not run.right for run in runs)
     accepted = sum(not reason for reason in refused.values())
-    print(f"{len(runs)} runs, {wrong} wrong; {accepted} of {len(refused)} attacks accepted")
+    kills = sum(run.kills for run in runs)
+    print(f"{len(runs)} runs, {kills} kills, {wrong} wrong; ", end="")
+    print(f"{accepted} of {len(refused)} attacks accepted")
     return 1 if wrong or accepted else 0
 
 

@@ -30,6 +30,10 @@ class Client:
             raise MistakeError(f"{service.url}: no URL: {e}") from e
         self._url = service.url
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
     def get(self, path: str, **query: str | int | None) -> Json:
         """Return the document at ``path``; parameters that are None are left out."""
         given = {key: value for key, value in query.items() if value is not None}

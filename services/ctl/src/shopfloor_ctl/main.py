@@ -7,6 +7,7 @@ import getpass
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from shopfloor_ctl.client import Client
@@ -31,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = build_parser().parse_args(arguments)
     context = Context(parsed.profile.expanduser(), Screen(as_json=parsed.json), parsed.json)
     try:
-        return int(parsed.run(context, parsed))
+        with context.opened:
+            return int(parsed.run(context, parsed))
     except CtlError as e:
         print(f"shopfloorctl: {e}", file=sys.stderr)
         return 2 if isinstance(e, MistakeError) else 1
@@ -73,7 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
 def _login(context: Context, parsed: argparse.Namespace) -> int:
     service = Service(parsed.url, _read_token(parsed.token_file))
     # Kept only when the service takes it.
-    Client(service).get(f"/{'models' if parsed.service == 'registry' else 'campaigns'}", limit=1)
+    with closing(Client(service)) as client:
+        client.get(f"/{'models' if parsed.service == 'registry' else 'campaigns'}", limit=1)
     before = read_profile(context.profile)
     write_profile(context.profile, Profile(before.services | {parsed.service: service}))
     context.screen.remark(f"{parsed.service} at {parsed.url} is set")

@@ -48,6 +48,7 @@ from shopfloor_registry.errors import (
     StoreUnavailableError,
 )
 from shopfloor_registry.settings import ENV_PREFIX, LOOPBACK, Settings, load_settings
+from shopfloor_registry.trust.commands import add_trust_commands
 from shopfloor_registry.trust.errors import TrustError
 from shopfloor_registry.trust.inspection import expiries
 from shopfloor_registry.trust.repository import Repository
@@ -73,6 +74,9 @@ Every flag can stand in the file as well (http_port = 8081) or in the environmen
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit code."""
     parsed = _parser().parse_args(arguments)
+    if parsed.command == "trust":
+        # Works on folders only: the ceremony's machine has neither database nor settings.
+        return int(parsed.run(parsed))
     flags = {
         name: value
         for name in Settings.model_fields
@@ -114,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         "--address-file", type=Path, metavar="PATH", help="write host:port of the API there"
     )
     add_offices(commands, shared)
+    add_trust_commands(commands)
     return parser
 
 

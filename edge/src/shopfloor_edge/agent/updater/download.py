@@ -23,6 +23,7 @@ ATTEMPTS = 5
 """Without a new byte in between; then the download gives up and says so."""
 PAUSE_S = 1.0
 """Before the second attempt; doubled for each after it."""
+LONGEST_SLEEP_S = 1.0
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 _LATER = {408, 429}
 """The only client errors that ask to come again."""
@@ -183,7 +184,7 @@ class Download:
                     file.flush()
                     here = at + len(wanted)
                     on_progress(here, length)
-                    pace.spend(len(wanted))
+                    pace.spend(len(wanted), lambda: on_progress(part.stat().st_size, length))
                     if here >= length:
                         return
                 if here < length:
@@ -197,12 +198,16 @@ class _Pace:
         self._cap, self._sleep = bytes_per_s, sleep
         self._begun_s, self._bytes = time.monotonic(), 0
 
-    def spend(self, count: int) -> None:
+    def spend(self, count: int, meanwhile: Callable[[], None]) -> None:
         self._bytes += count
-        if self._cap is not None:
-            ahead_s = self._bytes / self._cap - (time.monotonic() - self._begun_s)
-            if ahead_s > 0:
-                self._sleep(ahead_s)
+        if self._cap is None:
+            return
+        ahead_s = self._bytes / self._cap - (time.monotonic() - self._begun_s)
+        # A cancellation is not to wait for a minute's worth of bytes.
+        while ahead_s > 0:
+            self._sleep(min(ahead_s, LONGEST_SLEEP_S))
+            ahead_s -= LONGEST_SLEEP_S
+            meanwhile()
 
 
 def _verified(signed: Signed, part: Path) -> bool:

@@ -28,7 +28,10 @@ def check_fit(custom: TargetCustom, capabilities: Collection[str]) -> None:
     """
     what = f"{custom.name} {custom.version}"
     if custom.kind not in SUPPORTED:
-        raise UpdateRefusedError(f"{what}: updates of kind {custom.kind} are not supported here")
+        raise UpdateRefusedError(
+            f"{what}: the agent installs models and site files, not {custom.kind}; "
+            "SWUpdate or RAUC takes images from the same campaigns"
+        )
     if ANY not in custom.hardware and not set(custom.hardware) & set(capabilities):
         raise UpdateRefusedError(
             f"{what} is for {', '.join(custom.hardware[:10])}; "

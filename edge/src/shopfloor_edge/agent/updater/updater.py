@@ -76,7 +76,7 @@ class Updater:
         self._parts, self._stopping = parts, stopping
         self._desk, self._now = parts.desk, parts.now
         self._due_s = 0.0
-        self._described = False
+        self._described: ConfigData | None = None
         self._told = ""
 
     def step(self) -> float:
@@ -115,14 +115,21 @@ class Updater:
             self._tell(str(e))
 
     def _take_in(self, campaigns: Campaigns, errand: Errand) -> None:
-        if errand.wants_attributes and not self._described:
-            campaigns.describe(self._parts.attributes)
-            self._described = True
-        self._described = self._described and errand.wants_attributes
         if errand.cancel is not None:
             self._cancel(errand.cancel, campaigns.cancelled(errand.cancel))
         elif errand.deployment is not None:
             self._offer(campaigns, errand.deployment)
+        self._describe(campaigns, wanted=errand.wants_attributes)
+
+    def _describe(self, campaigns: Campaigns, *, wanted: bool) -> None:
+        """Say what this device is and runs, whenever that is news to the campaigns."""
+        slots, attributes = self._parts.slots.read(), self._parts.attributes
+        pairs = {"model": slots.model.active, "config": slots.config.active}
+        runs = {kind: active.digest for kind, active in pairs.items() if active is not None}
+        said = attributes.model_copy(update={"data": attributes.data | runs})
+        if said != self._described or wanted:
+            self._described = said
+            campaigns.describe(said)
 
     def _offer(self, campaigns: Campaigns, action: str) -> None:
         """Take on an action, or say again how it ended."""

@@ -152,6 +152,17 @@ class SqlLedger:
             self._tell_opened(name, last, now)
         return len(waves)
 
+    def unknown_labels(self, name: str) -> list[str]:
+        """Return the labels that a campaign's selector asks for and no device has."""
+        selector = parse_selector(self._plans(self._connection, name).selector)
+        asked = {term.key for term in selector.terms}
+        if asked:
+            for text in self._connection.execute(select(DEVICES.c.labels)).scalars():
+                asked -= json.loads(text).keys()
+                if not asked:
+                    break
+        return sorted(asked)
+
     def _candidates(self, name: str, plan: Plan, *, since: int) -> tuple[list[str], int]:
         selector = parse_selector(plan.selector)
         joined = DEVICES.outerjoin(

@@ -209,6 +209,10 @@ class Service:
     def _check(self, ledger: SqlLedger, name: str, before: Campaign, event: Event) -> None:
         if isinstance(event, Started) and before.status in (Status.DRAFT, Status.APPROVED):
             matched = ledger.match(name, self._now())
+            # `regoin!=emea` would mean everybody.
+            strange = ledger.unknown_labels(name)
+            if strange:
+                raise ConflictError(f"{name}: no device has a label {strange[0]!r}")
             if matched == 0:
                 raise ConflictError(f"{name}: the selector and the hardware match no device")
         if isinstance(event, Resumed) and before.status is Status.STOPPED:

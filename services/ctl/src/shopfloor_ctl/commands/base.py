@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -24,10 +25,14 @@ class Context:
     profile: Path
     screen: Screen
     as_json: bool
+    opened: ExitStack = field(default_factory=ExitStack)
+    """Clients, to be closed at the end."""
 
     def client(self, service: str) -> Client:
         """Return a client of ``service`` as the profile says."""
-        return Client(read_profile(self.profile).service(service))
+        client = Client(read_profile(self.profile).service(service))
+        self.opened.callback(client.close)
+        return client
 
 
 def add_key_flags(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from shopfloor_ctl.commands.base import Context
 from shopfloor_ctl.errors import MistakeError
 
+VERDICT = ["wave", "round", "gate", "answer", "explanation", "at"]
 ORDERS = {
     "approve": "allow a draft to be started",
     "start": "open the first wave",
@@ -77,8 +78,12 @@ def _devices(context: Context, parsed: argparse.Namespace) -> int:
 
 def _verdicts(context: Context, parsed: argparse.Namespace) -> int:
     found = context.client("campaigns").get(f"/campaigns/{parsed.name}")
-    rows = found.get("verdicts", [])
-    context.screen.table(rows, list(rows[0]) if rows else [], empty="no verdicts yet")
+    rows = [
+        {"wave": wave["number"]} | verdict
+        for wave in found["waves"]
+        for verdict in wave["verdicts"]
+    ]
+    context.screen.table(rows, VERDICT, empty="no verdicts yet")
     return 0
 
 

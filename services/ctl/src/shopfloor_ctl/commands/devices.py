@@ -10,6 +10,7 @@ from typing import Any
 
 from shopfloor_ctl.client import Json
 from shopfloor_ctl.commands.base import Context
+from shopfloor_ctl.commands.sync import sync
 from shopfloor_ctl.errors import MistakeError
 
 COLUMNS = ["site", "device", "hardware", "labels", "reported", "last_seen_at"]
@@ -32,6 +33,8 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     one = actions.add_parser("import", parents=[shared], help="make known what a file lists")
     one.add_argument("file", type=Path, help="JSON lines: site, device, hardware, labels, …")
     one.set_defaults(run=_import)
+    one = actions.add_parser("sync", parents=[shared], help="exchange with the campaigns service")
+    one.set_defaults(run=sync)
     groups = commands.add_parser("groups", help="queries with names")
     actions = groups.add_subparsers(dest="action", required=True, metavar="ACTION")
     one = actions.add_parser("list", parents=[shared], help="all groups")
