@@ -16,7 +16,6 @@ import numpy as np
 from onnx import TensorProto, helper
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import (
-    DelegatedRole,  # noqa: F401 — here for attacks in tests
     Delegations,
     Metadata,
     MetaFile,
