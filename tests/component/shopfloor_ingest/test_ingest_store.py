@@ -15,10 +15,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 
 from component.shopfloor_ingest.conftest import only_sqlite
 from fakes.ingest_events import EPOCH, FakeDevice
-from shopfloor_contracts.events import DURABLE_KINDS, encode
+from shopfloor_contracts.events import DURABLE_KINDS, Kind, encode
 from shopfloor_ingest.adapters.history import DAY_S, SqlHistory
 from shopfloor_ingest.adapters.store import SqlStore
 from shopfloor_ingest.adapters.tables import METADATA, ROLLUPS
@@ -29,6 +30,8 @@ pytestmark = pytest.mark.timeout(60)
 GOLDEN = Path(__file__).parents[2] / "contract" / "golden"
 OLD_SCHEMA = Path(__file__).with_name("before_migrations.sql")
 EPOCH_S = int(EPOCH.timestamp())
+SUMMED = sorted(DURABLE_KINDS - {Kind.SENSOR})
+"""What sensors say is kept as it came: its totals are no whole numbers."""
 ALSO = {"inspection": {"defect"}}
 """Sums that a kind has beside its own."""
 
@@ -110,6 +113,19 @@ def test_a_planted_difference_of_the_schema_is_seen(engine, store):
     assert any(step[0] == "add_column" and step[3].name == "frames" for step in differences)
 
 
+@pytest.mark.parametrize("kind", sorted(DURABLE_KINDS))
+def test_a_number_of_an_outbox_is_one_events(kind, engine, store):
+    store.write([golden(kind)])
+
+    with engine.begin() as connection, pytest.raises(IntegrityError):
+        connection.execute(
+            text(
+                "INSERT INTO events SELECT 'another', site, device, camera, kind, stream, seq,"
+                " prevseq, time, received_at, data, began_at FROM events"
+            )
+        )
+
+
 def test_two_that_start_at_once_prepare_one_schema(database_url):
     faults = []
     first = open_engine(database_url)
@@ -172,7 +188,7 @@ def test_a_database_from_before_the_migrations_keeps_its_events_and_gets_its_sum
     assert ask(engine, "SELECT name FROM maintenance") == []
 
 
-@pytest.mark.parametrize("kind", sorted(DURABLE_KINDS))
+@pytest.mark.parametrize("kind", SUMMED)
 def test_every_kind_is_summed_per_minute_hour_and_day_and_only_once(kind, engine, store):
     event = golden(kind)
 

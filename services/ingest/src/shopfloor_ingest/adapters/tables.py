@@ -20,11 +20,12 @@ from sqlalchemy import (
     text,
 )
 
-from shopfloor_contracts.events import DURABLE_KINDS
+from shopfloor_contracts.events import DURABLE_KINDS, Kind
 from shopfloor_ingest.domain.rollups import SHAPES, Shape
 
 METADATA = MetaData()
-_DURABLE = text(f"kind IN ({', '.join(repr(str(kind)) for kind in sorted(DURABLE_KINDS))})")
+_OF_THE_MOMENT = sorted(str(kind) for kind in Kind if kind not in DURABLE_KINDS)
+_NUMBERED = text(f"kind NOT IN ({', '.join(map(repr, _OF_THE_MOMENT))})")
 
 EVENTS = Table(
     "events",
@@ -50,8 +51,8 @@ EVENTS = Table(
         "stream",
         "seq",
         unique=True,
-        sqlite_where=_DURABLE,
-        postgresql_where=_DURABLE,
+        sqlite_where=_NUMBERED,
+        postgresql_where=_NUMBERED,
     ),
 )
 
