@@ -19,7 +19,7 @@ demo-inspection: setup ## a line of boards is judged, a burst of defects stops i
 	@$(PY)/python -m shopfloor_demo.inspection
 
 test: setup ## run the tests (T=path narrows them)
-	@$(PY)/python -m pytest -q $(T)
+	@$(PY)/python -m pytest -q -n auto --maxprocesses=4 $(T)
 
 check: lint test ## the whole gate: formatting, types, import rules, dependencies, tests
 
