@@ -51,6 +51,11 @@ class Http:
 
     def close(self) -> None:
         """Close the connections that are kept; more can be opened."""
+        # Clearing alone leaves them to the garbage collector.
+        for key in self._pool.pools.keys():  # noqa: SIM118 — it cannot be iterated
+            pool = self._pool.pools.get(key)
+            if pool is not None:
+                pool.close()
         self._pool.clear()
 
     def ask(
