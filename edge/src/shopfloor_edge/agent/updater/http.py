@@ -42,6 +42,7 @@ class Http:
 
     def __init__(self, ca_file: str | None = None) -> None:
         timeout = urllib3.Timeout(connect=CONNECT_S, read=SILENCE_S)
+        self._answering: set[urllib3.BaseHTTPResponse] = set()
         try:
             self._pool = urllib3.PoolManager(
                 num_pools=4, maxsize=2, timeout=timeout, retries=False, ca_certs=ca_file
@@ -50,7 +51,9 @@ class Http:
             raise OperatorError(f"updates: {ca_file}: {e.strerror or e}") from e
 
     def close(self) -> None:
-        """Close the connections that are kept; more can be opened."""
+        """Close every connection, those of answers that nobody reads on too; more can be opened."""
+        for response in tuple(self._answering):
+            response.close()
         # Clearing alone leaves them to the garbage collector.
         for key in self._pool.pools.keys():  # noqa: SIM118 — it cannot be iterated
             pool = self._pool.pools.get(key)
@@ -90,6 +93,7 @@ class Http:
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as e:
             raise UpdateDelayedError(f"{url}: {_reason(e)}") from e
         whole = False
+        self._answering.add(response)
 
         def chunks() -> Iterator[bytes]:
             nonlocal whole
@@ -102,6 +106,7 @@ class Http:
         try:
             yield Stream(response.status, response.headers, chunks())
         finally:
+            self._answering.discard(response)
             # What is left of an endless answer is not read to keep its connection.
             if whole:
                 response.release_conn()
