@@ -17,9 +17,7 @@ from pathlib import Path
 
 from fakes.store_network import DEVICE, HERE, StoreNetwork
 
-PACKAGES = (
-    "systemd,systemd-sysv,dbus,openssh-server,python3-minimal,sudo,ca-certificates,iproute2"
-)
+PACKAGES = "systemd,systemd-sysv,dbus,openssh-server,python3-minimal,sudo,ca-certificates,iproute2"
 """What any installation of Debian has."""
 SUITE = "bookworm"
 MIRROR = ("deb.debian.org", 80)
