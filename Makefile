@@ -4,6 +4,8 @@ SHELL := bash
 .PHONY: $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*/\1/p' Makefile)
 
 PY := .venv/bin
+# onnxruntime 1.29 and later report to their maker unless told not to.
+export ORT_DISABLE_TELEMETRY := 1
 SOURCES := $(wildcard services/*/src cloud/*/src) edge/src models/src dashboards/src
 
 help: ## show the targets
@@ -160,6 +162,9 @@ soak: setup ## eight cameras with faults into the vision process: var/bench/soak
 
 sim-fleet: setup ## a simulated fleet rolled out in waves, one of them bad: var/bench/fleet.json (DEVICES=5000)
 	@$(PY)/python tests/perf/sim_fleet.py --devices $(or $(DEVICES),5000)
+
+canary: setup ## a pattern planted in frames is looked for in every byte that leaves: var/e2e/canary.json (wants root)
+	@$(PY)/python -m pytest -q tests/e2e/test_pixel_canary.py
 
 clean: ## remove what was made here, not the caches outside
 	@rm -rf var .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 KILLED = Path(__file__).with_name("killed.py")
@@ -13,8 +14,11 @@ KILLED = Path(__file__).with_name("killed.py")
 class KeptDevice:
     """Agent and vision as an init system keeps them: started again whenever they end."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._folder, self._environment = folder, environment
+    def __init__(
+        self, folder: Path, environment: dict[str, str], *, inside: Sequence[str] = ()
+    ) -> None:
+        """Keep the processes of the site file in ``folder``; ``inside`` is put before commands."""
+        self._folder, self._environment, self._inside = folder, environment, inside
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self.kills = 0
@@ -37,7 +41,7 @@ class KeptDevice:
             with (self._folder / f"{command}.log").open("ab") as file:
                 arguments = [command, "--site", str(site), "--state", str(state)]
                 child = subprocess.Popen(
-                    [sys.executable, str(KILLED), points, log, *arguments],
+                    [*self._inside, sys.executable, str(KILLED), points, log, *arguments],
                     env=self._environment,
                     stderr=file,
                 )

@@ -378,8 +378,11 @@ def custom(kind="model", version="1.0.0", hardware=("onnx-fp32",), **others):
 
 
 @contextlib.contextmanager
-def light_camera(*, fps=20, steps=14):
-    """Serve MJPEG: a light goes from left to right, and again; yields the address."""
+def light_camera(*, fps=20, steps=14, finish=lambda picture: picture):
+    """Serve MJPEG: a light goes from left to right, and again; yields the address.
+
+    ``finish`` draws over each picture before it is sent, at the best quality.
+    """
     stop = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -390,7 +393,8 @@ def light_camera(*, fps=20, steps=14):
             with contextlib.suppress(OSError):
                 number = 0
                 while not stop.wait(1 / fps):
-                    jpeg = cv2.imencode(".jpg", light_frame(number % (steps + 4), steps))[1]
+                    picture = finish(light_frame(number % (steps + 4), steps))
+                    jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 100])[1]
                     head = "--frame\r\nContent-Type: image/jpeg\r\n"
                     head += f"Content-Length: {jpeg.size}\r\n\r\n"
                     self.wfile.write(head.encode() + jpeg.tobytes() + b"\r\n")

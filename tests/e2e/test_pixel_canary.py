@@ -1,0 +1,187 @@
+"""A pattern planted in the frames is in no byte that leaves the device.
+
+The device's processes run in a network namespace of their own. They speak to the cloud in the clear
+through relays on their loopback address, which write down every byte; the cable is watched, so that
+nothing goes around the relays, nor by DNS.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from fakes import canary, ota
+from fakes.kept_device import KeptDevice
+from fakes.store_network import HERE, StoreNetwork, why_not
+from fakes.update_cloud import UpdateCloud, wait_for
+from shopfloor_demo.site import Device
+from shopfloor_demo.stack import Stack
+
+ME = "s1.d1"
+TAP = Path(__file__).parents[1] / "fakes" / "tap.py"
+REPORT = Path(__file__).parents[2] / "var" / "e2e" / "canary.json"
+REST = """
+[[cameras.zones]]
+name = "view"
+polygon = [[0, 0], [1, 0], [1, 1], [0, 1]]
+analytics = ["occupancy", "dwell", "queue"]
+[evidence]
+enabled = true
+before_s = 1
+after_s = 1
+[[rules]]
+name = "somebody"
+camera = "door"
+metric = "people"
+zone = "view"
+above = 0
+for_s = 0
+cooldown_s = 1
+"""
+
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.broker,
+    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
+]
+
+
+class Watched:
+    """The device behind its relays, and what they wrote down."""
+
+    def __init__(self, folder: Path, network: StoreNetwork, ports: list[int]) -> None:
+        self.sent = folder / "sent"
+        self.sent.mkdir()
+        self.wire = folder / "wire.json"
+        self._network = network
+        doors = [str(port) for port in ports]
+        self._processes = [
+            self._start([], "doors", HERE, *doors),
+            self._start(network.command("device", []), "relay", str(self.sent), HERE, *doors),
+            self._start(network.command("router", []), "wire", str(self.wire), "device"),
+        ]
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.terminate()
+            process.communicate()
+
+    @staticmethod
+    def _start(inside: list[str], *words: str) -> subprocess.Popen[str]:
+        command = [*inside, sys.executable, str(TAP), *words]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+
+@pytest.fixture
+def network():
+    network = StoreNetwork()
+    yield network
+    network.close()
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    cloud = UpdateCloud(tmp_path)
+    yield cloud
+    cloud.stop()
+
+
+def port_of(url: str) -> int:
+    return urlsplit(url).port or 0
+
+
+def test_no_byte_of_a_picture_leaves_the_device(tmp_path, network, cloud):
+    cloud.start()
+    (tmp_path / "token").write_text(cloud.enrol(ME)[ME])
+    stack = Stack(tmp_path / "cloud", Device(site="s1", device="d1"))
+    with stack, ota.light_camera(finish=canary.plant) as camera:
+        stack.start_cloud()
+        ota.write_site(
+            tmp_path / "site.toml", camera=camera, cloud=cloud.registry,
+            campaigns=cloud.campaigns, root=cloud.root,
+            extra=f'token_file = "{tmp_path / "token"}"\n'
+            f'[uplink]\nport = {stack.broker.port}\nusername = "s1/d1"\nbatch_s = 1\n'
+            f'heartbeat_s = 1\npassword_file = "{stack.broker.password_file("s1/d1")}"',
+        )  # fmt: skip
+        with (tmp_path / "site.toml").open("a") as file:
+            file.write(REST)
+        services = [stack.broker.port, port_of(cloud.registry), port_of(cloud.campaigns)]
+        watched = Watched(tmp_path, network, [*services, port_of(camera)])
+        environment = os.environ | ota.write_zoo(tmp_path / "zoo", ota.light_model())
+        device = KeptDevice(tmp_path, environment, inside=network.command("device", []))
+        try:
+            for command in ("vision", "agent"):
+                device.keep(command)
+            run_an_update(cloud)
+            wait_for(lambda: clips(tmp_path), "clips of alerts are kept")
+            wait_for(lambda: kinds(stack) >= {"alert", "traffic", "dwell"}, "figures are stored")
+        finally:
+            device.stop()
+            watched.close()
+            for log in tmp_path.glob("*.log"):
+                print(f"--- {log.name}\n{log.read_text(errors='replace')[-3000:]}")
+
+    told = account(watched, camera=port_of(camera))
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    REPORT.write_text(json.dumps(told, indent=2) + "\n")
+
+    assert told["hits"] == 0, told["found"]
+    assert told["connections"].keys() == {str(port) for port in services}
+    assert min(told["connections"].values()) > 500
+    assert told["packets"].keys() <= {f"tcp to {HERE}", "arp", "ipv6"}
+    assert canary.hits(clips(tmp_path)[0].read_bytes(), "a clip that stayed")
+
+
+def run_an_update(cloud: UpdateCloud) -> None:
+    build = cloud.release("1.0.0", ota.light_model(salt=1))
+    known = cloud.api.get
+    wait_for(
+        lambda: known("/devices").json()["devices"][0]["attributes"].get("capabilities"),
+        "the device tells its capabilities",
+    )
+    cloud.campaign("nano-1", "1.0.0", build)
+    wait_for(lambda: cloud.show("nano-1")["status"] == "done", "the update is done")
+
+
+def clips(folder: Path) -> list[Path]:
+    return sorted((folder / "state" / "evidence").glob("*.webp"))
+
+
+def kinds(stack: Stack) -> set[str]:
+    import sqlite3  # noqa: PLC0415
+
+    connection = sqlite3.connect(stack.files.database)
+    found = {kind for (kind,) in connection.execute("SELECT DISTINCT kind FROM events")}
+    connection.close()
+    return found
+
+
+def account(watched: Watched, *, camera: int) -> dict:
+    """Return what left by each door, and what of a picture was in it."""
+    sent: Counter[str] = Counter()
+    found = []
+    for path in sorted(watched.sent.iterdir()):
+        data = path.read_bytes()
+        if path.name.startswith(f"{camera}."):
+            continue  # what the device asks of its own camera
+        sent[path.name.split(".")[0]] += len(data)
+        found += canary.hits(data, path.name)
+    wire = json.loads(watched.wire.read_text())
+    return {
+        "bytes_inspected": sum(sent.values()),
+        "hits": len(found),
+        "found": [f"{hit.where}: {hit.what}" for hit in found],
+        "connections": dict(sent),
+        "bytes_on_the_wire": wire["bytes"],
+        "packets": wire["packets"],
+    }
