@@ -4,8 +4,8 @@
 connections on to the same port of TARGET and writes what the device sends to
 ``FOLDER/PORT.N.sent``.
 ``python tap.py doors HERE PORT…`` listens on HERE and passes on to 127.0.0.1.
-``python tap.py wire FILE INTERFACE`` counts what comes over the interface, one JSON object a second:
-bytes, and the packets that are no TCP (so that nothing leaves by DNS or another way).
+``python tap.py wire FILE INTERFACE`` counts what comes over the interface, one JSON a second,
+with bytes and packets by kind (so that nothing leaves by DNS or another way unseen).
 """
 
 from __future__ import annotations
