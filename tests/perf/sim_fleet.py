@@ -34,6 +34,8 @@ WAVES = [0.02, 0.1, 0.25, 0.5, 1.0]
 LOT, LOT_WAVES = 40, [0.2, 0.25, 0.34, 0.5, 1.0]
 """Devices of a lot: many small campaigns beside the large one make many decisions."""
 FLEET = "region=emea,!lab"
+LAB = 50
+"""Of so many devices of the region one is a laboratory's, and no campaign may reach it."""
 POLLS_PER_S = 250
 """How often devices come in all; a real fleet polls once a minute, so 15,000 of them."""
 
@@ -66,7 +68,8 @@ class Cloud:
 
     def post(self, path: str, body: object = None) -> dict:
         answer = self.client.post(path, json=body)
-        answer.raise_for_status()
+        if answer.is_error:
+            raise SystemExit(f"POST {path} is answered {answer.status_code}: {answer.text}")
         return answer.json()
 
     def campaign(self, name: str) -> dict:
@@ -174,11 +177,20 @@ def measure(count: int, folder: Path) -> dict:
         cloud.process.wait(30)
 
 
-def enrol(cloud: Cloud, count: int) -> tuple[dict[str, str], list[str]]:
-    """Make devices; each 250 bring a lot of ``LOT`` devices, which has a campaign of its own."""
+def labels_of(count: int) -> tuple[list[dict[str, str]], list[str]]:
+    """Return the devices' labels, and the lots.
+
+    Each 250 devices bring a lot of ``LOT`` devices, which has a campaign of its own.
+    """
     lots = [f"lot-{n}" for n in range(count // 250)]
     labels = [{"region": "lots", "lot": lot} for lot in lots for _ in range(LOT)]
-    labels += [{"region": "emea"}] * (count - len(labels))
+    rest = count - len(labels)
+    labels += [{"region": "emea"} | ({} if n % LAB else {"lab": "yes"}) for n in range(rest)]
+    return labels, lots
+
+
+def enrol(cloud: Cloud, count: int) -> tuple[dict[str, str], list[str]]:
+    labels, lots = labels_of(count)
     wanted = [{"name": f"site{n}.door", "labels": said} for n, said in enumerate(labels)]
     tokens: dict[str, str] = {}
     for begin in range(0, count, 1000):
@@ -214,6 +226,12 @@ def rehearse(cloud: Cloud, count: int, folder: Path) -> dict:
                 raise SystemExit(f"{name} is {done['status']}: {done['reason']}")
         took_s, cpu_s = time.monotonic() - began_s, cloud.cpu_s() - cpu_s
         good = cloud.campaign("good")
+        reached = cloud.rows(
+            "SELECT count(*) FROM jobs JOIN devices ON devices.name = jobs.device "
+            "WHERE devices.labels LIKE '%\"lab\"%'"
+        )
+        if reached != [(0,)]:
+            raise SystemExit(f"{reached[0][0]} devices of the laboratory were reached")
         bad = bad_campaign(cloud, fleet, limit_s)
     finally:
         told, _ = fleet.communicate(timeout=60)

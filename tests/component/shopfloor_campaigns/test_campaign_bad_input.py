@@ -8,15 +8,28 @@ from shopfloor_kit.tokens import Role
 CONTENT = bytes(range(256)) * 40
 
 
-def test_a_label_that_no_device_has_does_not_start_a_campaign(cloud):
+@pytest.mark.parametrize(
+    ("selector", "label"), [("regoin!=emea", "regoin"), ("region=emea,!lba", "lba")]
+)
+def test_a_label_that_no_device_has_does_not_start_a_campaign(cloud, selector, label):
     cloud.add(1, region="emea")
-    cloud.create(plan(selector="regoin!=emea", approval=False))
+    cloud.create(plan(selector=selector, approval=False))
 
     answer = cloud.ask("POST", "/campaigns/nano-2/start")
 
     assert answer.status_code == 409
-    assert "'regoin'" in answer.json()["detail"]
+    assert f"'{label}'" in answer.json()["detail"]
     assert cloud.show("nano-2")["status"] == "draft"
+
+
+def test_devices_with_a_label_that_the_selector_excludes_are_left_alone(cloud):
+    cloud.add(1, region="emea")
+    cloud.add_named(["t0.d"], region="emea", lab="yes")
+    cloud.create(plan(selector="region=emea,!lab", approval=False))
+
+    cloud.ordered("nano-2", "start")
+
+    assert list(cloud.states("nano-2")) == ["s0.d"]
 
 
 @pytest.mark.parametrize(("header", "status"), [("", 401), ("Bearer nobody", 401)])

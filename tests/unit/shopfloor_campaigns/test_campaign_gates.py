@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -85,6 +85,7 @@ def test_every_further_look_asks_for_more_confidence():
     assert widths[0] < widths[1]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), CONFIDENCE)
 def test_a_share_is_scipys_wilson_interval(counts, confidence):
     part, whole = counts
@@ -96,6 +97,7 @@ def test_a_share_is_scipys_wilson_interval(counts, confidence):
     assert math.isclose(ours.high, theirs.high, abs_tol=1e-9)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2000), CONFIDENCE)
 def test_a_rate_is_close_to_the_exact_poisson_interval(events, confidence):
     ours = intervals.rate(events, 1.0, confidence)
@@ -107,6 +109,7 @@ def test_a_rate_is_close_to_the_exact_poisson_interval(events, confidence):
     assert math.isclose(ours.low, low, rel_tol=0.02, abs_tol=0.05)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), CONFIDENCE)
 def test_the_figure_lies_in_its_interval(agreed, only_old, only_new, confidence):
     found = intervals.relative_difference(agreed, only_old, only_new, confidence)

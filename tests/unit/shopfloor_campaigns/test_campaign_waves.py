@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shopfloor_campaigns.domain.plan import Window
@@ -14,6 +14,7 @@ from shopfloor_campaigns.domain.waves import assign_waves, is_open, wave_sizes
 SIZES = st.lists(st.integers(1, 50) | st.floats(0.001, 1.0), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 500), SIZES)
 def test_every_device_is_in_exactly_one_wave(total, waves):
     names = [f"d{number}" for number in range(total)]

@@ -55,7 +55,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"iso": _iso, "utc": _utc, "short": _short, "size": _size}
+    environment.filters |= {"iso": _iso, "utc": _utc, "short": _short, "size": _size, "of": _of}
     # Browsers keep the files until their content changes.
     content = b"".join(static(name) for name in STATIC)
     environment.globals["files"] = hashlib.sha256(content).hexdigest()[:12]
@@ -72,6 +72,13 @@ def _utc(at: datetime) -> str:
 
 def _short(digest: str) -> str:
     return digest[:12]
+
+
+def _of(count: int, unit: str) -> str:
+    """Return a count of ``devices`` or ``seconds observed`` as people write it."""
+    first, space, rest = unit.partition(" ")
+    first = first.removesuffix("s") if count == 1 else first
+    return f"{count:,} {first}{space}{rest}"
 
 
 def _size(size_bytes: int) -> str:
