@@ -163,6 +163,9 @@ soak: setup ## eight cameras with faults into the vision process: var/bench/soak
 sim-fleet: setup ## a simulated fleet rolled out in waves, one of them bad: var/bench/fleet.json (DEVICES=5000)
 	@$(PY)/python tests/perf/sim_fleet.py --devices $(or $(DEVICES),5000)
 
+attacks: setup ## attacks on devices, console, identity and updates, all to be refused: var/e2e/attacks.json
+	@$(PY)/python -m pytest -q -n auto --maxprocesses=4 -m attack --attacks var/e2e/attacks.json
+
 canary: setup ## a pattern planted in frames is looked for in every byte that leaves: var/e2e/canary.json (wants root)
 	@$(PY)/python -m pytest -q tests/e2e/test_pixel_canary.py
 

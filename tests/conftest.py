@@ -1,9 +1,15 @@
-"""What every test gets: the root logger as it was before it."""
+"""What every test gets: the root logger as it was before it. And the account of attacks.
+
+A test that is marked ``attack("what is tried")`` passes when the attack is refused and, where the
+specification says so, logged. ``--attacks FILE`` writes how many were tried and refused.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,3 +27,41 @@ def _root_logger_as_before() -> Iterator[None]:
         if type(handler) is logging.StreamHandler and handler not in before:
             root.removeHandler(handler)
     root.setLevel(level)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--attacks", metavar="FILE", help="write the account of attacks there")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    file = config.getoption("--attacks")
+    if file and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Account(Path(file)))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    for mark in item.iter_markers("attack"):
+        item.user_properties.append(("attack", mark.args[0]))
+
+
+class Account:
+    """Adds up what became of every attack; a skipped one was not attempted."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._refused: dict[str, bool] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for name, what in report.user_properties:
+            if name == "attack" and (report.when == "call" or report.failed):
+                key = f"{what} ({report.nodeid.rpartition('::')[2]})"
+                self._refused[key] = report.passed and self._refused.get(key, True)
+
+    def pytest_sessionfinish(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        told = {
+            "attempted": len(self._refused),
+            "refused": sum(self._refused.values()),
+            "attacks": dict(sorted(self._refused.items())),
+        }
+        self._file.write_text(json.dumps(told, indent=2) + "\n")
