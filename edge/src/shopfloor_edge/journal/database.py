@@ -141,6 +141,19 @@ CREATE TABLE IF NOT EXISTS alert_actions (
     note TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS alert_actions_by_alert ON alert_actions (alert_id);
+CREATE TABLE IF NOT EXISTS history (
+    began INTEGER NOT NULL,
+    camera TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    about TEXT NOT NULL,
+    window_s REAL NOT NULL,
+    covered_s REAL NOT NULL,
+    sums TEXT NOT NULL,
+    maxima TEXT NOT NULL,
+    cells BLOB NOT NULL,
+    PRIMARY KEY (began, camera, kind, about)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS history_days (day INTEGER PRIMARY KEY);
 INSERT OR IGNORE INTO counters VALUES ('outbox_rows', 0), ('outbox_bytes', 0);
 CREATE TRIGGER IF NOT EXISTS outbox_in AFTER INSERT ON outbox BEGIN
     UPDATE counters SET value = value + 1 WHERE name = 'outbox_rows';
