@@ -256,13 +256,16 @@ def _write(
 
 
 def _feedback(row: AlertRow, action: FeedbackAction, at: float) -> Draft:
+    time = datetime.fromtimestamp(at, UTC)
     data = FeedbackData(
         alert_id=uuid.UUID(row.alert_id),
         rule=row.rule,
         metric=row.metric,
         about=row.about or None,
-        verdict=_SAYS.get(action, Verdict.NONE),
         action=action,
+        at=time,
         after_s=round(max(0.0, at - row.raised_at), 3),
+        verdict=_SAYS.get(action, Verdict.NONE),
+        replaces=row.verdict if action in _SAYS else Verdict.NONE,
     )
-    return Draft(data, row.source, datetime.fromtimestamp(at, UTC))
+    return Draft(data, row.source, time)
