@@ -38,6 +38,7 @@ from shopfloor_edge.vision.figures import analytics_of
 from shopfloor_edge.vision.gate import MotionGate, Seen
 from shopfloor_edge.vision.heat_periods import HeatPeriods
 from shopfloor_edge.vision.metrics import Fate
+from shopfloor_edge.vision.pictures import LivePictures
 
 SURE = 0.5
 """A box with this score is somebody, though no track may have begun with it yet."""
@@ -101,6 +102,7 @@ class CameraWatch:
         chosen: what finds the people; the events say it.
         rules: the site's; those of other cameras are passed over.
         clips: keeps the last seconds, masked, for evidence.
+        pictures: shows people at the device what is seen, masked.
     """
 
     def __init__(  # noqa: PLR0913 — everything that one camera's figures rest on
@@ -115,10 +117,12 @@ class CameraWatch:
         chosen: Chosen | None = None,
         rules: Sequence[RuleSpec] = (),
         clips: ClipRing | None = None,
+        pictures: LivePictures | None = None,
         heat_s: float = 0.0,
     ) -> None:
         self.spec, self.totals, self._scene = spec, Totals(), scene
         self.clips, self._masks_people = clips, chosen is None or chosen.sees_still_people
+        self._pictures = pictures
         self._basis, self._epoch_s = Basis(spec, model_digest, chosen), epoch_s
         self._health = HealthMonitor() if spec.picture_check else None
         self._classes = tuple(manifest.classes)
@@ -213,10 +217,12 @@ class CameraWatch:
         """Offer the frame to whoever keeps masked pictures."""
         if self._scene is not None:
             self._scene.offer(planes, boxes, at_s)
+        # A box around what moves leaves who stands still unmasked: then all is made coarse.
+        masks = np.concatenate([boxes, tracks.boxes]) if self._masks_people else boxes[:0]
         if self.clips is not None:
-            # A box around what moves leaves who stands still unmasked: then all is made coarse.
-            masks = np.concatenate([boxes, tracks.boxes]) if self._masks_people else boxes[:0]
             self.clips.offer(planes, masks, at_s)
+        if self._pictures is not None:
+            self._pictures.offer(planes, masks)
 
     def _read(
         self, tracks: Tracks, points: Points, found: Found, frame: Frame
