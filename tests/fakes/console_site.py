@@ -54,7 +54,7 @@ zone = "till"
 above = 4
 severity = "critical"
 """
-_PIN_HASH = hash_pin(PIN)
+_PIN_HASH = hash_pin(PIN, n=16)
 
 
 class ConsoleSite:
