@@ -83,7 +83,7 @@ def _allocated(strata: dict[str, list[Candidate]], size: int) -> dict[str, int]:
     numbers = {name: min(LEAST, len(members)) for name, members in strata.items()}
     if sum(numbers.values()) > size:
         # Only "all" can be smaller than its least.
-        return {name: size for name in strata}
+        return dict.fromkeys(strata, size)
     share = {
         name: sum(one.weight * sqrt(one.people + _NOBODY) for one in members)
         for name, members in strata.items()
