@@ -30,7 +30,8 @@ def show_ledger(state: Path, *, as_json: bool) -> int:
         print(json.dumps({"ledger": found, "audited": measured}, indent=1))
         return 0
     print(table(rows) if rows else "nothing has been counted yet")
-    print("\n" + (audited_table(audited) if audited else NOT_AUDITED))
+    if rows:
+        print("\n" + (audited_table(audited) if audited else NOT_AUDITED))
     return 0
 
 

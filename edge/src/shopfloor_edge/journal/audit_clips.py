@@ -164,4 +164,4 @@ def clips_of(connection: sqlite3.Connection, camera: str, basis: Basis) -> list[
         " ORDER BY began_at",
         (camera, basis.model_digest, basis.backend, basis.precision, basis.zone_version),
     )
-    return [KeptClip(*row[:7], Basis(*row[7:11]), json.loads(row[11]), row[12]) for row in rows]
+    return [KeptClip(*(*row[:7], Basis(*row[7:11]), json.loads(row[11]), row[12])) for row in rows]

@@ -252,9 +252,8 @@ def _opened(folder: Path) -> Iterator[sqlite3.Connection]:
 
 def _audit(row: tuple[Any, ...]) -> Audit:
     done = AuditData.model_validate_json(row[12]) if row[12] else None
-    return Audit(
-        row[0], Subject(*row[1:4]), Basis(*row[4:8]), json.loads(row[8]), *row[9:12], result=done
-    )
+    subject, basis = Subject(*row[1:4]), Basis(*row[4:8])
+    return Audit(row[0], subject, basis, json.loads(row[8]), row[9], row[10], row[11], done)
 
 
 def _shown(connection: sqlite3.Connection, audit: int) -> list[Shown]:
@@ -264,6 +263,5 @@ def _shown(connection: sqlite3.Connection, audit: int) -> list[Shown]:
         (audit,),
     )
     return [
-        Shown(*row[:7], json.loads(row[7]), row[8], json.loads(row[9]) if row[9] else None)
-        for row in rows
+        Shown(*(*row[:7], json.loads(row[7]), row[8], json.loads(row[9] or "null"))) for row in rows
     ]
