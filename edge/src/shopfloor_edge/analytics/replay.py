@@ -79,9 +79,7 @@ def replay(
         _add_time(trial, print_.at_s)
         points = print_.points * np.array(print_.size)
         for counter in counters:
-            for crossing in counter.update(
-                print_.ids, points, size=print_.size, at_s=print_.at_s
-            ):
+            for crossing in counter.update(print_.ids, points, size=print_.size, at_s=print_.at_s):
                 line = trial.lines[crossing.line]
                 line.crossings_in += crossing.direction is Direction.IN
                 line.crossings_out += crossing.direction is Direction.OUT

@@ -28,7 +28,7 @@ from shopfloor_contracts.events import (
     kind_of,
 )
 from shopfloor_contracts.windows import Window
-from shopfloor_edge.journal import alerts, ledger
+from shopfloor_edge.journal import alerts, history, ledger
 from shopfloor_edge.journal.database import add, connect, transaction
 from shopfloor_edge.journal.usage import Used, add_used, sent_on
 
@@ -127,6 +127,7 @@ class Outbox:
                     seq += 1
                 if isinstance(draft.data, Window):
                     ledger.enter(self._connection, kind_of(draft.data), draft.source, draft.data)
+                    history.enter(self._connection, draft.source, draft.data)
                 if isinstance(draft.data, AlertData):
                     alerts.enter(self._connection, draft.source, draft.data)
             self._connection.execute("UPDATE stream SET next_seq = ?", (seq,))

@@ -21,16 +21,20 @@ from shopfloor_edge.cameras.choose import CameraOpener
 from shopfloor_edge.cameras.mailbox import Bell
 from shopfloor_edge.cameras.supervisor import CameraSupervisor
 from shopfloor_edge.cameras.uris import Medium, medium_of
+from shopfloor_edge.errors import JournalError
 from shopfloor_edge.inference.choose import Chosen
+from shopfloor_edge.journal.alertbook import keep_evidence
+from shopfloor_edge.journal.database import connect
 from shopfloor_edge.journal.trials import Trials
 from shopfloor_edge.vision.attempt import AttemptWatch
-from shopfloor_edge.vision.clips import ClipRing, ClipStore, ClipWriter
+from shopfloor_edge.vision.clips import Clip, ClipRing, ClipStore, ClipWriter
 from shopfloor_edge.vision.clock import Clock
 from shopfloor_edge.vision.evidence import SceneRecorder
 from shopfloor_edge.vision.loop import InferenceLoop, OnCrossing, Station
 from shopfloor_edge.vision.metrics import VisionMetrics
 from shopfloor_edge.vision.recorder import Recorder
 from shopfloor_edge.vision.release import Releases, Running
+from shopfloor_edge.vision.sampling import Sampling
 from shopfloor_edge.vision.watch import CameraWatch
 
 log = logging.getLogger(__name__)
@@ -104,6 +108,9 @@ def _session(
         _station(site, spec, manifest, chosen, bell, Keepers(scene if number == 0 else None, clips))
         for number, spec in enumerate(site.cameras)
     ]
+    sampling = Sampling(site, state)
+    for station in stations:
+        sampling.attach(station.watch)
     started_s = time.monotonic()
     log.info("vision started", extra={"cameras": len(stations), "model": manifest.name})
     metrics = VisionMetrics([spec.name for spec in site.cameras])
@@ -121,6 +128,7 @@ def _session(
         loop.run(stop, on_crossing)
     if clips is not None:
         clips.close()
+    sampling.close()
     lost = recorder.close()
     if loop.superseded and not stop.is_set():
         return None
@@ -136,16 +144,28 @@ class Keepers:
     """Who keeps masked pictures of a camera, each optional."""
 
     scene: SceneRecorder | None
-    clips: ClipWriter | None
+    clips: ClipWriter[Clip] | None
 
 
-def _clip_writer(site: SiteFile, state: Path) -> ClipWriter | None:
+def _clip_writer(site: SiteFile, state: Path) -> ClipWriter[Clip] | None:
     if not site.evidence.enabled:
         return None
     store = ClipStore(state / EVIDENCE_FOLDER, site.evidence, clock=time.time)
-    writer = ClipWriter(store)
+    writer = ClipWriter(store, lambda clip, path: _say_where(state, clip, path))
     writer.start()
     return writer
+
+
+def _say_where(state: Path, clip: Clip, path: Path) -> None:
+    """Tell the alert book which clip shows its alerts."""
+    try:
+        connection = connect(state, durable=False)
+        try:
+            keep_evidence(connection, list(clip.alerts), str(path.relative_to(state)))
+        finally:
+            connection.close()
+    except JournalError as e:
+        log.warning("clip is kept, its alerts do not know", extra={"reason": str(e)})
 
 
 def _station(

@@ -163,9 +163,7 @@ class AuditSampler:
         """Whether a clip is under way."""
         return self._open is not None
 
-    def offer(
-        self, planes: Planes, boxes: NDArray[np.floating] | None, at_s: float
-    ) -> None:
+    def offer(self, planes: Planes, boxes: NDArray[np.floating] | None, at_s: float) -> None:
         """Take a frame that was looked at.
 
         Args:

@@ -50,6 +50,8 @@ class Clip:
     name: str
     """File name without its ending: UTC time, camera, rule."""
     stills: tuple[Still, ...]
+    alerts: tuple[str, ...] = ()
+    """Identities of the alerts that it shows."""
 
 
 class ClipStore:
@@ -122,13 +124,13 @@ class Named(Protocol):
 
 
 NamedClip = TypeVar("NamedClip", bound=Named)
-Taken = TypeVar("Taken", bound=Named, contravariant=True)
+Taken_contra = TypeVar("Taken_contra", bound=Named, contravariant=True)
 
 
-class Keeper(Protocol[Taken]):
+class Keeper(Protocol[Taken_contra]):
     """A folder of clips; raises OSError when the disk refuses."""
 
-    def add(self, clip: Taken, /) -> Path:
+    def add(self, clip: Taken_contra, /) -> Path:
         """Write a clip."""
         ...
 
@@ -138,10 +140,16 @@ class Keeper(Protocol[Taken]):
 
 
 class ClipWriter(Generic[NamedClip]):
-    """Encodes and stores clips in a thread of its own, so that counting goes on meanwhile."""
+    """Encodes and stores clips in a thread of its own, so that counting goes on meanwhile.
 
-    def __init__(self, store: Keeper[NamedClip]) -> None:
-        self._store = store
+    Args:
+        on_kept: told, in that thread, of each clip that is stored and where.
+    """
+
+    def __init__(
+        self, store: Keeper[NamedClip], on_kept: Callable[[NamedClip, Path], None] | None = None
+    ) -> None:
+        self._store, self._on_kept = store, on_kept
         self._waiting: queue.Queue[NamedClip | None] = queue.Queue(maxsize=WAITING_MAX)
         self._thread = threading.Thread(target=self._run, name="clips", daemon=True)
         self.dropped = 0
@@ -170,9 +178,12 @@ class ClipWriter(Generic[NamedClip]):
             log.warning("old clips cannot be deleted", extra={"reason": str(e)})
         while (clip := self._waiting.get()) is not None:
             try:
-                self._store.add(clip)
+                path = self._store.add(clip)
             except OSError as e:
                 self._lose(clip, str(e))
+                continue
+            if self._on_kept is not None:
+                self._on_kept(clip, path)
 
     def _lose(self, clip: NamedClip, reason: str) -> None:
         self.dropped += 1
@@ -190,6 +201,7 @@ class ClipRing:
         self._spec, self._put = spec, put
         self._ring: deque[Still] = deque()
         self._wanted: str | None = None
+        self._alerts: list[str] = []
         self._ends_at_s = 0.0
 
     def offer(self, planes: Planes, boxes: NDArray[np.floating], at_s: float) -> None:
@@ -207,16 +219,23 @@ class ClipRing:
         while at_s - self._ring[0].at_s > span_s:
             self._ring.popleft()
 
-    def keep(self, name: str, at_s: float) -> None:
-        """Begin a clip around ``at_s``, unless one is being gathered."""
+    def keep(self, name: str, at_s: float, *, alert: str = "") -> None:
+        """Begin a clip around ``at_s``, unless one is being gathered.
+
+        Args:
+            alert: identity of the alert that the clip shows.
+        """
         if self._wanted is None:
             self._wanted, self._ends_at_s = name, at_s + self._spec.after_s
+        if alert:
+            self._alerts.append(alert)
 
     def finish(self) -> None:
         """Hand over the clip that is being gathered, complete or not."""
         if self._wanted is not None and self._ring:
-            self._put(Clip(self._wanted, tuple(self._ring)))
+            self._put(Clip(self._wanted, tuple(self._ring), tuple(self._alerts)))
         self._wanted = None
+        self._alerts.clear()
 
 
 def encode(stills: tuple[Still, ...]) -> bytes:
