@@ -24,7 +24,7 @@ from shopfloor_edge.cameras.ports import Planes
 from shopfloor_edge.errors import JournalError
 from shopfloor_edge.journal.audit_clips import AuditBook, Basis, Counted, KeptClip, Planned
 from shopfloor_edge.vision.clips import Still, encode, jpeg_of, shrunk, write_whole
-from shopfloor_edge.vision.evidence import Picture, pixelate
+from shopfloor_edge.vision.evidence import BLOCKS, Picture, pixelate
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,9 @@ FOLDER = "audits"
 """In the state folder."""
 LEAD_S = 1.0
 """Shown dimmed before and after what is counted: who crosses at an end is seen to do so."""
-MOSAIC_COLUMNS = 64
-"""A face is at most three or four blocks across, of a person as tall as the picture."""
+MOSAIC_COLUMNS = 80
+"""A face that was not detected is at most seven or eight blocks across, of a person as tall as the
+picture: half of what people need to know somebody."""
 DIMMED = 0.35
 STILL_EVERY_S = 0.09
 GATED_EVERY_S = 0.5
@@ -257,11 +258,16 @@ class AuditSampler:
 
 
 def mask(picture: Picture, boxes: NDArray[np.floating]) -> None:
-    """Make the picture a mosaic, then each box coarser still, in place."""
+    """Make the picture a mosaic, in place, and boxes of people coarser still where they are large.
+
+    A box so small that the mosaic is as coarse as its pixels would be stays as it is: masked twice,
+    a person could no longer be counted.
+    """
     height, width = picture.shape[:2]
     columns = min(MOSAIC_COLUMNS, width)
     rows = max(1, round(columns * height / width))
     small = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
     picture[:] = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
-    if len(boxes):
-        pixelate(picture, boxes)
+    large = boxes[~(boxes[:, 2] - boxes[:, 0] <= BLOCKS * width / columns)]
+    if len(large):
+        pixelate(picture, large)
