@@ -210,6 +210,19 @@ class Audits:
             clips = clips_of(connection, subject.camera, basis)
         return [one for one in clips if one.clip not in used and subject.key in one.counted]
 
+    def waiting(self, subject: Subject, basis: Basis) -> int:
+        """Return how many clips can still be drawn for a subject."""
+        key = (subject.camera, basis.model_digest, basis.backend, basis.precision)
+        with reading(self._folder) as connection:
+            (number,) = connection.execute(
+                "SELECT COUNT(*) FROM audit_clips WHERE camera = ? AND model_digest = ?"
+                " AND backend = ? AND precision = ? AND zone_version = ? AND clip NOT IN"
+                " (SELECT clip FROM audit_answers JOIN audit_sets ON id = audit"
+                " WHERE source = ? AND sort = ? AND subject = ?)",
+                (*key, basis.zone_version, subject.source, subject.sort, subject.name),
+            ).fetchone()
+        return int(number)
+
     def planned(self, camera: str, first_at: float, last_at: float) -> tuple[int, int]:
         """Return how many moments were drawn between two instants, and how many became clips."""
         with reading(self._folder) as connection:
