@@ -1,4 +1,4 @@
-"""Tables of ``state.db`` for audits: draws, clips, sets with their answers, and results."""
+"""Tables of ``state.db`` for audits (draws, clips, sets, answers, results) and drawings."""
 
 AUDIT_TABLES = """
 CREATE TABLE IF NOT EXISTS audit_draws (
@@ -97,4 +97,12 @@ CREATE TABLE IF NOT EXISTS audited (
     audited_at REAL NOT NULL,
     PRIMARY KEY (source, sort, subject, model_digest, backend, precision, zone_version)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS site_versions (
+    version INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest TEXT NOT NULL UNIQUE,
+    text TEXT NOT NULL,
+    note TEXT NOT NULL,
+    by TEXT NOT NULL,
+    at REAL NOT NULL
+);
 """
