@@ -24,7 +24,9 @@ PLACES = (
     Place("now", "/", "M6 9a6 6 0 0 1 12 0c0 6 2 7 2 8H4c0-1 2-2 2-8M10 20.5a2.2 2.2 0 0 0 4 0"),
     Place("today", "/today", "M4 4v16h16M8 16v-4M12 16V8M16 16v-6"),
     Place("cameras", "/cameras", "M3 7h11v10H3zM14 11l7-4v10l-7-4"),
-    Place("zones", "/zones", "M5 6l13-2 2 12-12 4zM5 6h.01M18 4h.01M20 16h.01M8 20h.01"),
+    Place(
+        "zones", "/zones", "M5 6l13-2 2 12-12 4zM5 6h.01M18 4h.01M20 16h.01M8 20h.01", Role.MANAGER
+    ),
     Place("audit", "/audit", "M5 12.5l4.5 4.5L19 7.5"),
     Place(
         "inspection", "/inspection", "M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13M15.5 15.5L21 21"

@@ -35,6 +35,7 @@ from shopfloor_edge.vision.metrics import VisionMetrics
 from shopfloor_edge.vision.pictures import FOLDER, LivePictures
 from shopfloor_edge.vision.recorder import Recorder
 from shopfloor_edge.vision.release import Releases, Running
+from shopfloor_edge.vision.sampling import Sampling
 from shopfloor_edge.vision.watch import CameraWatch
 
 log = logging.getLogger(__name__)
@@ -115,6 +116,9 @@ def _session(
         )
         for number, spec in enumerate(site.cameras)
     ]
+    sampling = Sampling(site, state)
+    for station in stations:
+        sampling.attach(station.watch)
     started_s = time.monotonic()
     log.info("vision started", extra={"cameras": len(stations), "model": manifest.name})
     metrics = VisionMetrics([spec.name for spec in site.cameras])
@@ -132,6 +136,7 @@ def _session(
         loop.run(stop, on_crossing)
     if clips is not None:
         clips.close()
+    sampling.close()
     lost = recorder.close()
     if loop.superseded and not stop.is_set():
         return None
@@ -147,12 +152,12 @@ class Keepers:
     """Who keeps masked pictures of a camera, each optional."""
 
     scene: SceneRecorder | None
-    clips: ClipWriter | None
+    clips: ClipWriter[Clip] | None
     pictures: Path
     """Folder of the live pictures."""
 
 
-def _clip_writer(site: SiteFile, state: Path) -> ClipWriter | None:
+def _clip_writer(site: SiteFile, state: Path) -> ClipWriter[Clip] | None:
     if not site.evidence.enabled:
         return None
     store = ClipStore(state / EVIDENCE_FOLDER, site.evidence, clock=time.time)

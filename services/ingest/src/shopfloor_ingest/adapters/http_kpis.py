@@ -35,6 +35,7 @@ KpiKind = Literal[
     "defect",
     "alert",
     "feedback",
+    "audit",
 ]
 Site = Annotated[str, Path(pattern=SLUG_PATTERN)]
 Name = Annotated[str | None, Query(pattern=SLUG_PATTERN)]
