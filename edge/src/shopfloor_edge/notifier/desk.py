@@ -19,6 +19,7 @@ from shopfloor_edge.notifier.domain import (
     Notice,
     Reason,
     Waiting,
+    has_room,
     is_quiet,
     may_go,
     reminder_due,
@@ -116,10 +117,15 @@ class Desk:
             log.warning("notices dropped, too many wait", extra={"dropped": dropped})
 
     def _send(self, lane: Lane, now: float) -> int:
-        waiting = self._still_open(lane, now)
-        spec = self.site.notify
-        manners = Manners(spec.digest_s, spec.messages_per_hour)
-        if not may_go(waiting, self.queue.sent_at(lane.name), now, manners):
+        how = Manners(self.site.notify.digest_s, self.site.notify.messages_per_hour)
+        if not has_room(self.queue.sent_at(lane.name), now, how):
+            return 0
+        waiting = self.queue.waiting(lane.name)
+        # Asking the book about each is dear: only when something would go.
+        if not may_go(waiting, now, how):
+            return 0
+        waiting = self._still_open(lane, waiting, now)
+        if not may_go(waiting, now, how):
             return 0
         try:
             # Of one alert a message tells the last only: raised and its reminder are one line.
@@ -137,18 +143,19 @@ class Desk:
         self.queue.sent(lane.name, [one.id for one in waiting], now)
         return 1
 
-    def _still_open(self, lane: Lane, now: float) -> list[Waiting]:
-        """Return what waits for a target; forget what is seen to, or older than anyone wants."""
-        waiting = self.queue.waiting(lane.name)
+    def _still_open(self, lane: Lane, waiting: Sequence[Waiting], now: float) -> list[Waiting]:
+        """Return what is still to be told; forget what is seen to, or older than anyone wants."""
         old = [one for one in waiting if now - one.since > self.site.notify.give_up_s]
         if old:
             self.queue.settle([one.id for one in old], counted="given_up")
             log.error("notices given up", extra={"target": lane.name, "notices": len(old)})
-        young = [one for one in waiting if one not in old]
-        seen = [one for one in young if not self._is_open(one.notice)]
+        young = [one for one in waiting if now - one.since <= self.site.notify.give_up_s]
+        told = [one for one in young if self._is_open(one.notice)]
+        kept = {one.id for one in told}
+        seen = [one.id for one in young if one.id not in kept]
         if seen:
-            self.queue.settle([one.id for one in seen], counted="settled_in_time")
-        return [one for one in young if one not in seen]
+            self.queue.settle(seen, counted="settled_in_time")
+        return told
 
     def _is_open(self, notice: Notice) -> bool:
         try:

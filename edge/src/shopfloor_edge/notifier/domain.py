@@ -72,13 +72,18 @@ def _holds(clock: time, stretch: QuietHours) -> bool:
     return clock >= start or clock < end
 
 
-def may_go(waiting: Sequence[Waiting], sent_at: Sequence[float], now: float, how: Manners) -> bool:
-    """Tell whether what waits for a target goes now, as one message.
+def has_room(sent_at: Sequence[float], now: float, how: Manners) -> bool:
+    """Tell whether a target may be sent a message more.
 
     Args:
-        sent_at: when the target was sent a message lately; an hour is what counts.
+        sent_at: when it was sent one lately; the last hour is what counts.
     """
-    if not waiting or sum(at > now - HOUR_S for at in sent_at) >= how.messages_per_hour:
+    return sum(at > now - HOUR_S for at in sent_at) < how.messages_per_hour
+
+
+def may_go(waiting: Sequence[Waiting], now: float, how: Manners) -> bool:
+    """Tell whether what waits for a target goes now, all of it as one message."""
+    if not waiting:
         return False
     urgent = any(one.notice.severity is Severity.CRITICAL for one in waiting)
     return urgent or now - min(one.since for one in waiting) >= how.digest_s

@@ -6,6 +6,7 @@ every name and address passes, in the interpreter's audit events, and cannot be 
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Iterable
 
@@ -27,7 +28,9 @@ class HostGuard:
     """Refuses every name and address that is looked up and was not allowed."""
 
     def __init__(self, hosts: Iterable[str]) -> None:
-        self._hosts = frozenset(host.lower().rstrip(".") for host in hosts)
+        # smtplib looks this machine's own name up, for its greeting.
+        known = (*hosts, socket.gethostname())
+        self._hosts = frozenset(host.lower().rstrip(".") for host in known)
         self.refused: set[str] = set()
 
     def install(self) -> None:

@@ -86,13 +86,12 @@ class NoticeQueue:
             self._connection.execute("DELETE FROM told WHERE at < ?", (now - TOLD_DAYS_S,))
             return self._trim()
 
-    def waiting(self, target: str, limit: int = 200) -> list[Waiting]:
+    def waiting(self, target: str) -> list[Waiting]:
         """Return what waits for a target, the gravest first, then the oldest."""
         with self._writing():
             rows = self._connection.execute(
-                "SELECT id, notice, since FROM waiting WHERE target = ?"
-                " ORDER BY weight DESC, id LIMIT ?",
-                (target, limit),
+                "SELECT id, notice, since FROM waiting WHERE target = ? ORDER BY weight DESC, id",
+                (target,),
             ).fetchall()
         return [Waiting(number, _notice(text), since) for number, text, since in rows]
 
