@@ -27,6 +27,7 @@ from shopfloor_contracts.aggregates import (
     ZoneQueue,
 )
 from shopfloor_contracts.alerts import AlertData, AlertState
+from shopfloor_contracts.audits import AuditData, SamplingDesign, SubjectSort
 from shopfloor_contracts.batches import pack, pack_slim, unpack
 from shopfloor_contracts.events import (
     BirthData,
@@ -267,6 +268,39 @@ EVENTS = {
         camera="door",
         seq=50,
         prevseq=49,
+    ),
+    Kind.AUDIT: event(
+        AuditData(
+            sort=SubjectSort.LINE,
+            subject="entrance",
+            clips=24,
+            agreed=41,
+            missed=2,
+            false=1,
+            accuracy=0.9318,
+            low=0.79,
+            high=0.9802,
+            effective=31.7,
+            counted_ratio=0.9767,
+            first_at=NOON - timedelta(days=3),
+            last_at=NOON - timedelta(hours=2),
+            at=NOON,
+            model_digest=WINDOW["model_digest"],
+            zone_version=WINDOW["zone_version"],
+            backend="onnxruntime",
+            precision="int8",
+            design=SamplingDesign(
+                method="stratified-ratio-wilson",
+                planned=192,
+                kept=188,
+                eligible=164,
+                strata=8,
+                seed=7001,
+            ),
+        ),
+        camera="door",
+        seq=51,
+        prevseq=50,
     ),
     Kind.BIRTH: event(
         BirthData(

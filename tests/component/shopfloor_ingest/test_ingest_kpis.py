@@ -102,7 +102,7 @@ def test_traffic_is_told_by_line_camera_and_site(cloud):
     assert site["rows"][0]["model_digest"] == "0" * 64
 
 
-@pytest.mark.parametrize("kind", sorted(DURABLE_KINDS - {Kind.SENSOR}))
+@pytest.mark.parametrize("kind", sorted(DURABLE_KINDS - {Kind.SENSOR, Kind.FEEDBACK}))
 @pytest.mark.parametrize("period", ["minute", "hour", "day"])
 def test_every_kind_is_told_in_every_period(kind, period, cloud):
     cloud.tell_golden(kind)
@@ -115,7 +115,7 @@ def test_every_kind_is_told_in_every_period(kind, period, cloud):
     rows = answer.json()["rows"]
     assert rows
     assert all(row["figures"] for row in rows)
-    if kind != "alert":
+    if kind not in ("alert", "audit"):
         assert answer.json()["models"]
         assert answer.json()["coverage_ratio"] is not None
 
@@ -159,6 +159,24 @@ def test_an_inspection_has_rates_with_an_interval_and_times(cloud):
     # 20 of 200 took 5 to 10 ms and 170 took 10 to 20.
     assert figures["latency_p50_s"] == pytest.approx((10 + 10 * 80 / 170) / 1000)
     assert (figures["alerted_s"], figures["stopped_s"]) == (60, 0)
+
+
+def test_an_audit_is_told_as_the_accuracy_that_people_measured(cloud):
+    cloud.tell_golden("audit")
+    start, end = judge_windows("audit")
+    stretch = {"from": start.isoformat(), "to": end.isoformat()}
+
+    answer = cloud.ask("store-17/kpi/audit", zone="entrance", **stretch).json()
+
+    (row,) = answer["rows"]
+    figures = row["figures"]
+    assert (row["names"]["subject"], row["names"]["sort"]) == ("entrance", "line")
+    assert (figures["clips"], figures["agreed"], figures["missed"]) == (24, 41, 2)
+    assert figures["audited_accuracy"] == pytest.approx(0.9318, abs=1e-4)
+    # Wilson's interval of 93.18 % of 31.7 items.
+    assert figures["audited_low"] == pytest.approx(0.7900, abs=1e-4)
+    assert figures["audited_high"] == pytest.approx(0.9802, abs=1e-4)
+    assert len(row["model_digest"]) == 64
 
 
 def test_defects_are_told_by_name_and_doubts_beside_them(cloud):

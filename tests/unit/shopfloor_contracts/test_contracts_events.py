@@ -24,6 +24,7 @@ from shopfloor_contracts.aggregates import (
     ZoneQueue,
 )
 from shopfloor_contracts.alerts import AlertData, AlertState
+from shopfloor_contracts.audits import AuditData, SamplingDesign, SubjectSort
 from shopfloor_contracts.base import SLUG_PATTERN
 from shopfloor_contracts.errors import EventRejectedError
 from shopfloor_contracts.events import (
@@ -128,7 +129,36 @@ cameras = st.builds(
     fps=st.floats(0, 1000),
     reason=texts,
 )
+audits = st.builds(
+    lambda shares, **fields: AuditData(low=shares[0], accuracy=shares[1], high=shares[2], **fields),
+    st.lists(ratios, min_size=3, max_size=3).map(sorted),
+    sort=st.sampled_from(SubjectSort),
+    subject=slugs,
+    clips=counts,
+    agreed=counts,
+    missed=counts,
+    false=counts,
+    effective=seconds,
+    counted_ratio=st.none() | st.floats(0, 1e6),
+    first_at=instants,
+    last_at=instants,
+    at=instants,
+    model_digest=windows["model_digest"],
+    zone_version=windows["zone_version"],
+    backend=windows["backend"],
+    precision=windows["precision"],
+    design=st.builds(
+        SamplingDesign,
+        method=slugs,
+        planned=counts,
+        kept=counts,
+        eligible=counts,
+        strata=counts,
+        seed=counts,
+    ),
+)
 payloads = st.one_of(
+    audits,
     st.builds(
         TrafficData,
         **windows,

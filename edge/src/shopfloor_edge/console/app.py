@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from importlib import import_module
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 STOP_S = 3
 """After that, connections that are still open are cut."""
+KEEP_ALIVE_S, CONNECTIONS_MAX = 30, 400
+"""Of 20 tablets each holds one stream and asks for a page's parts beside."""
 
 
 def build_desk(
@@ -91,7 +94,7 @@ def run_console(site: SiteFile, state: Path, address_file: Path | None = None) -
     """
     desk = build_desk(site, state)
     desk.staff.entries()
-    server = Server(uvicorn.Config(build_app(desk), **_options(site.console)), desk.live)
+    server = Server(_config(build_app(desk), site.console), desk.live)
     with _listen(site.console) as listener:
         if address_file is not None:
             scheme = "https" if site.console.cert_file else "http"
@@ -117,18 +120,37 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _options(spec: ConsoleSpec) -> dict[str, object]:
-    options: dict[str, object] = {
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "timeout_graceful_shutdown": STOP_S,
-        "timeout_keep_alive": 30,
-        "limit_concurrency": 400,
-    }
-    if spec.cert_file is not None and spec.key_file is not None:
-        options |= {"ssl_certfile": spec.cert_file, "ssl_keyfile": spec.key_file}
-    return options
+def _config(app: FastAPI, spec: ConsoleSpec) -> uvicorn.Config:
+    """Return the server's settings.
+
+    Raises:
+        OperatorError: certificate or key cannot be used.
+    """
+    context = _tls(spec)
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        limit_concurrency=CONNECTIONS_MAX,
+        ssl_certfile=spec.cert_file,
+        ssl_context_factory=None if context is None else lambda _config, _default: context,
+    )
+
+
+def _tls(spec: ConsoleSpec) -> ssl.SSLContext | None:
+    if spec.cert_file is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_cert_chain(spec.cert_file, spec.key_file)
+    except OSError as e:
+        files = f"{spec.cert_file}, {spec.key_file}"
+        raise OperatorError(f"[console] cert_file, key_file: {files}: {e}") from e
+    return context
 
 
 def _listen(spec: ConsoleSpec) -> socket.socket:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from shopfloor_edge.errors import JournalError
+from shopfloor_edge.journal.audit_tables import AUDIT_TABLES
 
 FILE_NAME = "state.db"
 BUSY_TIMEOUT_MS = 5000
@@ -195,7 +196,7 @@ def connect(folder: Path, *, durable: bool, any_thread: bool = False) -> sqlite3
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-        connection.executescript(_SCHEMA)
+        connection.executescript(_SCHEMA + AUDIT_TABLES)
         connection.execute("INSERT OR IGNORE INTO stream VALUES (1, ?, 1, 0)", (str(uuid.uuid4()),))
     except (sqlite3.Error, OSError) as e:
         raise JournalError(f"{folder / FILE_NAME}: {e}") from e

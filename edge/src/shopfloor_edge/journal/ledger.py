@@ -8,7 +8,7 @@ less than what was committed.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from shopfloor_contracts.events import Kind
@@ -74,6 +74,65 @@ def enter(connection: sqlite3.Connection, kind: Kind, source: str, window: Windo
     covered_s = window.coverage_ratio * window.window_s
     figures = (window.frames, window.window_s, covered_s, start_s, start_s + window.window_s)
     connection.execute(_UPSERT, (*key, *figures))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedRow:
+    """What people measured of one line, zone or slot on one basis: all its audits together.
+
+    Shares are in [0, 1], instants seconds since the epoch.
+    """
+
+    source: str
+    sort: str
+    subject: str
+    model_digest: str
+    backend: str
+    precision: str
+    zone_version: str
+    audits: int
+    clips: int
+    agreed: int
+    missed: int
+    false_items: int
+    accuracy: float | None
+    """None where the clips held nothing to count."""
+    low: float
+    high: float
+    effective: float
+    counted_ratio: float | None
+    first_at: float
+    last_at: float
+    audited_at: float
+
+    @property
+    def camera(self) -> str:
+        """Last part of the source."""
+        return self.source.rsplit("/", 1)[-1]
+
+
+def enter_audited(connection: sqlite3.Connection, row: AuditedRow) -> None:
+    """Put what is measured now in the place of what was, inside the caller's transaction."""
+    marks = ", ".join("?" * len(AuditedRow.__slots__))
+    connection.execute(f"INSERT OR REPLACE INTO audited VALUES ({marks})", astuple(row))  # noqa: S608
+    connection.execute(
+        "DELETE FROM audited WHERE audited_at <"
+        " (SELECT audited_at FROM audited ORDER BY audited_at DESC LIMIT 1 OFFSET ?)",
+        (MAX_ROWS,),
+    )
+
+
+def read_audited(path: Path) -> list[AuditedRow]:
+    """Return every measured accuracy of a state folder: by camera and subject, newest first.
+
+    Raises:
+        JournalError: it is absent, or cannot be read now.
+    """
+    with reading(path) as connection:
+        rows = connection.execute(
+            "SELECT * FROM audited ORDER BY source, sort, subject, audited_at DESC"
+        )
+        return [AuditedRow(*row) for row in rows]
 
 
 def trim(connection: sqlite3.Connection, max_rows: int = MAX_ROWS) -> None:

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 PRIORITY = {
     Kind.ALERT: 3,
     Kind.FEEDBACK: 2,
+    Kind.AUDIT: 2,
     Kind.TRAFFIC: 2,
     Kind.INSPECTION: 2,
     Kind.SENSOR: 2,

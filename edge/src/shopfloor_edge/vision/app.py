@@ -34,6 +34,7 @@ from shopfloor_edge.vision.loop import InferenceLoop, OnCrossing, Station
 from shopfloor_edge.vision.metrics import VisionMetrics
 from shopfloor_edge.vision.recorder import Recorder
 from shopfloor_edge.vision.release import Releases, Running
+from shopfloor_edge.vision.sampling import Sampling
 from shopfloor_edge.vision.watch import CameraWatch
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,9 @@ def _session(
         _station(site, spec, manifest, chosen, bell, Keepers(scene if number == 0 else None, clips))
         for number, spec in enumerate(site.cameras)
     ]
+    sampling = Sampling(site, state)
+    for station in stations:
+        sampling.attach(station.watch)
     started_s = time.monotonic()
     log.info("vision started", extra={"cameras": len(stations), "model": manifest.name})
     metrics = VisionMetrics([spec.name for spec in site.cameras])
@@ -124,6 +128,7 @@ def _session(
         loop.run(stop, on_crossing)
     if clips is not None:
         clips.close()
+    sampling.close()
     lost = recorder.close()
     if loop.superseded and not stop.is_set():
         return None
@@ -139,10 +144,10 @@ class Keepers:
     """Who keeps masked pictures of a camera, each optional."""
 
     scene: SceneRecorder | None
-    clips: ClipWriter | None
+    clips: ClipWriter[Clip] | None
 
 
-def _clip_writer(site: SiteFile, state: Path) -> ClipWriter | None:
+def _clip_writer(site: SiteFile, state: Path) -> ClipWriter[Clip] | None:
     if not site.evidence.enabled:
         return None
     store = ClipStore(state / EVIDENCE_FOLDER, site.evidence, clock=time.time)

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -69,18 +70,8 @@ class ClipStore:
         Raises:
             OSError: the disk refuses; nothing half-written is left.
         """
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        content = encode(clip.stills)
         path = self._folder / f"{clip.name}.webp"
-        part = path.with_suffix(".part")
-        try:
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.rename(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, encode(clip.stills))
         self.trim()
         return path
 
@@ -105,7 +96,50 @@ class ClipStore:
         return [path for path in self._folder.iterdir() if _NAME.match(path.name)]
 
 
-class ClipWriter:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, and its folder where there is none; half of it never has its name.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_suffix(".part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class Named(Protocol):
+    """A clip of any sort."""
+
+    @property
+    def name(self) -> str:
+        """File name without its ending."""
+        ...
+
+
+NamedClip = TypeVar("NamedClip", bound=Named)
+Taken_contra = TypeVar("Taken_contra", bound=Named, contravariant=True)
+
+
+class Keeper(Protocol[Taken_contra]):
+    """A folder of clips; raises OSError when the disk refuses."""
+
+    def add(self, clip: Taken_contra, /) -> Path:
+        """Write a clip."""
+        ...
+
+    def trim(self) -> int:
+        """Make room."""
+        ...
+
+
+class ClipWriter(Generic[NamedClip]):
     """Encodes and stores clips in a thread of its own, so that counting goes on meanwhile.
 
     Args:
@@ -113,10 +147,10 @@ class ClipWriter:
     """
 
     def __init__(
-        self, store: ClipStore, on_kept: Callable[[Clip, Path], None] | None = None
+        self, store: Keeper[NamedClip], on_kept: Callable[[NamedClip, Path], None] | None = None
     ) -> None:
         self._store, self._on_kept = store, on_kept
-        self._waiting: queue.Queue[Clip | None] = queue.Queue(maxsize=WAITING_MAX)
+        self._waiting: queue.Queue[NamedClip | None] = queue.Queue(maxsize=WAITING_MAX)
         self._thread = threading.Thread(target=self._run, name="clips", daemon=True)
         self.dropped = 0
         """Clips lost because too many came at once, or the disk refused."""
@@ -125,7 +159,7 @@ class ClipWriter:
         """Begin, by deleting what has grown too old."""
         self._thread.start()
 
-    def put(self, clip: Clip) -> None:
+    def put(self, clip: NamedClip) -> None:
         """Hand over a clip; dropped and counted when too many wait."""
         try:
             self._waiting.put_nowait(clip)
@@ -151,7 +185,7 @@ class ClipWriter:
             if self._on_kept is not None:
                 self._on_kept(clip, path)
 
-    def _lose(self, clip: Clip, reason: str) -> None:
+    def _lose(self, clip: NamedClip, reason: str) -> None:
         self.dropped += 1
         log.warning("clip not kept", extra={"clip": clip.name, "reason": reason})
 
@@ -233,7 +267,22 @@ def _decoded(jpeg: bytes) -> Picture:
 
 
 def _masked_jpeg(planes: Planes, boxes: NDArray[np.floating]) -> bytes:
-    """Shrink first: masking and encoding then cost a fraction, and people get still coarser."""
+    picture, scale = shrunk(planes)
+    pixelate(picture, np.asarray(boxes, float) * scale)
+    return jpeg_of(picture)
+
+
+def jpeg_of(picture: Picture) -> bytes:
+    """Return a picture that is masked already, as a clip keeps it."""
+    _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return jpeg.tobytes()
+
+
+def shrunk(planes: Planes) -> tuple[Picture, float]:
+    """Return a frame at most ``WIDTH_PX`` wide, and its scale, to be masked.
+
+    Shrinking first, masking and encoding cost a fraction, and people get still coarser.
+    """
     y = planes[0]
     scale = min(1.0, WIDTH_PX / y.shape[1])
     if scale < 1.0:
@@ -245,7 +294,4 @@ def _masked_jpeg(planes: Planes, boxes: NDArray[np.floating]) -> bytes:
             for plane, size in zip(planes, sizes, strict=True)
         ]
         planes = (shrunk[0], shrunk[1], shrunk[2])
-    picture: Picture = picture_of(planes)
-    pixelate(picture, np.asarray(boxes, float) * scale)
-    _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return jpeg.tobytes()
+    return picture_of(planes), scale

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from shopfloor_contracts.events import (
 from shopfloor_contracts.rules import RuleSpec
 from shopfloor_contracts.site import CameraSpec
 from shopfloor_edge.analytics.lines import Crossing, Direction, LineCounter, Points, feet
-from shopfloor_edge.analytics.shelf import Objects
+from shopfloor_edge.analytics.shelf import Objects, SlotReading
 from shopfloor_edge.analytics.windows import Reading, WindowAggregator, WindowSums
 from shopfloor_edge.analytics.zones import ZoneCounter
 from shopfloor_edge.cameras.health import HealthMonitor, HealthReport
@@ -93,6 +94,32 @@ class Found:
 _NOTHING = Objects(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), [])
 
 
+class Samples(Protocol):
+    """Who keeps samples for people (``vision.sampling``). Instants are seconds since the epoch."""
+
+    def offer(self, planes: Planes, boxes: NDArray[np.floating] | None, at_s: float) -> None:
+        """Take a frame and the boxes of people in it; None of one that was not inferred."""
+        ...
+
+    def saw(  # noqa: PLR0913 — everything that one frame says
+        self,
+        at_s: float,
+        ids: NDArray[np.int64],
+        points: NDArray[np.floating],
+        *,
+        size: tuple[int, int],
+        crossings: Sequence[Crossing],
+        zones: Mapping[str, int],
+        slots: Mapping[str, SlotReading],
+    ) -> None:
+        """Take what was found on the frame that was offered last."""
+        ...
+
+    def abandon(self) -> None:
+        """Give up what is half gathered."""
+        ...
+
+
 class CameraWatch:
     """Figures of one camera. Belongs to the inference loop's thread.
 
@@ -118,6 +145,8 @@ class CameraWatch:
         heat_s: float = 0.0,
     ) -> None:
         self.spec, self.totals, self._scene = spec, Totals(), scene
+        self.chosen, self.model_digest = chosen, model_digest
+        self.samples: Samples | None = None
         self.clips, self._masks_people = clips, chosen is None or chosen.sees_still_people
         self._basis, self._epoch_s = Basis(spec, model_digest, chosen), epoch_s
         self._health = HealthMonitor() if spec.picture_check else None
@@ -159,6 +188,8 @@ class CameraWatch:
                 return self._pass_over(at_s)
             if self._gate is not None and self._gate.skips(planes[0], frame.at_s):
                 self.totals.gated += 1
+                if self.samples is not None:
+                    self.samples.offer(planes, None, at_s)
                 return Look(Fate.GATED, self._aggregates(self._windows.hold(at_s)))
             image, placement = self._letterbox.from_i420(planes)
             begun_s = time.perf_counter()
@@ -171,12 +202,24 @@ class CameraWatch:
             people = found.people.boxes, np.asarray(found.people.scores)
             tracks = self._tracker.update(*people, at_s=frame.at_s)
             self._keep(planes, people[0], tracks, frame.at_s)
+            if self.samples is not None:
+                self.samples.offer(planes, self._masks(people[0], tracks), at_s)
         points = feet(tracks.boxes)
         if self._gate is not None:
             seen = _seen(tracks, points, people[1])
             self._gate.saw(seen, size=frame.size, at_s=frame.at_s)
         crossings, counts = self._count(tracks, points, frame)
         readings = self._read(tracks, points, found, frame)
+        if self.samples is not None:
+            self.samples.saw(
+                at_s,
+                tracks.ids,
+                points,
+                size=frame.size,
+                crossings=crossings,
+                zones=counts,
+                slots=self._analytics.shelf.readings(),
+            )
         facts = None
         if self._rules.any:
             facts = self._rules.read(
@@ -214,9 +257,11 @@ class CameraWatch:
         if self._scene is not None:
             self._scene.offer(planes, boxes, at_s)
         if self.clips is not None:
-            # A box around what moves leaves who stands still unmasked: then all is made coarse.
-            masks = np.concatenate([boxes, tracks.boxes]) if self._masks_people else boxes[:0]
-            self.clips.offer(planes, masks, at_s)
+            self.clips.offer(planes, self._masks(boxes, tracks), at_s)
+
+    def _masks(self, boxes: NDArray[np.floating], tracks: Tracks) -> NDArray[np.floating]:
+        # A box around what moves leaves who stands still unmasked: then all is made coarse.
+        return np.concatenate([boxes, tracks.boxes]) if self._masks_people else boxes[:0]
 
     def _read(
         self, tracks: Tracks, points: Points, found: Found, frame: Frame
@@ -249,6 +294,8 @@ class CameraWatch:
                 self._windows.happened(key, occurrence)
         if self.clips is not None:
             self.clips.finish()
+        if self.samples is not None:
+            self.samples.abandon()
         window = self._windows.close()
         last = self._aggregates([window]) if window is not None else []
         return last + self._heat.close()
@@ -258,6 +305,8 @@ class CameraWatch:
 
         The open window ends early, with the coverage that it has; its aggregates are returned.
         """
+        if self.samples is not None:
+            self.samples.abandon()
         window = self._windows.close()
         aggregates = self._aggregates([window]) if window is not None else []
         if window is not None and self._reported_from_s is not None:

@@ -27,6 +27,7 @@ from shopfloor_contracts.aggregates import (
     ShelfData,
 )
 from shopfloor_contracts.alerts import AlertData
+from shopfloor_contracts.audits import AuditData
 from shopfloor_contracts.base import (
     SLUG_PATTERN,
     Count,
@@ -62,6 +63,7 @@ class Kind(StrEnum):
     SENSOR = "sensor"
     ALERT = "alert"
     FEEDBACK = "feedback"
+    AUDIT = "audit"
 
 
 DURABLE_KINDS = frozenset(
@@ -76,6 +78,7 @@ DURABLE_KINDS = frozenset(
         Kind.SENSOR,
         Kind.ALERT,
         Kind.FEEDBACK,
+        Kind.AUDIT,
     }
 )
 """Kinds that pass through the outbox and are acknowledged; the others describe the moment."""
@@ -303,6 +306,13 @@ class FeedbackEvent(EnvelopeFields):
     data: FeedbackData
 
 
+class AuditEvent(EnvelopeFields):
+    """``shopfloor.audit.v1``"""
+
+    type: Literal["shopfloor.audit.v1"] = "shopfloor.audit.v1"
+    data: AuditData
+
+
 class BirthEvent(EnvelopeFields):
     """``shopfloor.birth.v1``"""
 
@@ -335,6 +345,7 @@ Event = Annotated[
     | SensorEvent
     | AlertEvent
     | FeedbackEvent
+    | AuditEvent
     | BirthEvent
     | DeathEvent
     | HeartbeatEvent,
@@ -351,6 +362,7 @@ EventData = (
     | SensorData
     | AlertData
     | FeedbackData
+    | AuditData
     | BirthData
     | DeathData
     | HeartbeatData

@@ -201,6 +201,18 @@ class EvidenceSpec(Operator):
     """All cameras together; the oldest clip goes first."""
 
 
+class AuditsSpec(Operator):
+    """Masked clips of moments that were drawn by lot, for people to check. They stay here."""
+
+    enabled: bool = False
+    clips_per_day: Annotated[int, Field(ge=1, le=2000)] = 48
+    """Of each camera; busier hours get more, no hour gets none."""
+    clip_s: Annotated[float, Field(ge=4, le=60)] = 10.0
+    keep_days: Annotated[float, Field(gt=0, le=90)] = 14.0
+    quota_bytes: Annotated[int, Field(ge=1_000_000, le=100_000_000_000)] = 1_000_000_000
+    """All cameras together; the oldest clip goes first."""
+
+
 class MetricsSpec(Operator):
     """Prometheus metrics of the vision process, on 127.0.0.1 only."""
 
@@ -268,6 +280,7 @@ class SiteFile(Operator):
     outbox: OutboxSpec = OutboxSpec()
     metrics: MetricsSpec = MetricsSpec()
     evidence: EvidenceSpec = EvidenceSpec()
+    audits: AuditsSpec = AuditsSpec()
     updates: UpdatesSpec = UpdatesSpec()
     console: ConsoleSpec = ConsoleSpec()
     notify: NotifySpec = NotifySpec()

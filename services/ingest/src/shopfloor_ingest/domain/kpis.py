@@ -215,7 +215,18 @@ def _inspection(sums: Mapping[str, int]) -> Figures:
     return found
 
 
-def wilson(part: int, whole: int) -> tuple[float, float] | tuple[None, None]:
+def _audit(sums: Mapping[str, int]) -> Figures:
+    """Return the accuracy that people measured, and its interval of 95 %."""
+    right, effective = sums["right_milli"] / 1000, sums["effective_milli"] / 1000
+    low, high = wilson(right, effective)
+    return {
+        "audited_accuracy": ratio(right, effective),
+        "audited_low": low,
+        "audited_high": high,
+    }
+
+
+def wilson(part: float, whole: float) -> tuple[float, float] | tuple[None, None]:
     """Return the 95 % interval of a share (Wilson 1927); of nothing, no interval."""
     if whole == 0:
         return None, None
@@ -237,4 +248,5 @@ _DERIVED: dict[str, Callable[[Mapping[str, int]], Figures]] = {
     Kind.HEAT: _heat,
     Kind.SHELF: _shelf,
     Kind.INSPECTION: _inspection,
+    Kind.AUDIT: _audit,
 }

@@ -21,6 +21,7 @@ from shopfloor_contracts.aggregates import (
     ShelfData,
 )
 from shopfloor_contracts.alerts import AlertData, AlertState
+from shopfloor_contracts.audits import AuditData
 from shopfloor_contracts.events import EventData, Kind, OccupancyData, TrafficData
 from shopfloor_contracts.windows import Window
 from shopfloor_ingest.domain.periods import BUCKETS
@@ -113,6 +114,11 @@ SHAPES: dict[str, Shape] = {
             ("about", "rule", "severity"),
             ("raised", "cleared", "noisy", "suppressed"),
         ),
+        Shape(
+            Kind.AUDIT,
+            ("subject", "sort", "zone_version"),
+            ("clips", "agreed", "missed", "false_items", "effective_milli", "right_milli"),
+        ),
     )
 }
 
@@ -149,7 +155,7 @@ def began_at(data: EventData, said_at: datetime) -> int:
     """Return the second (epoch) at which an event counts: a window counts where it begins."""
     if isinstance(data, Window):
         return int(data.window_start.timestamp())
-    return int((data.at if isinstance(data, AlertData) else said_at).timestamp())
+    return int((data.at if isinstance(data, AlertData | AuditData) else said_at).timestamp())
 
 
 def collect(events: Iterable[tuple[Origin, EventData]]) -> Rollups:
@@ -164,7 +170,7 @@ def collect(events: Iterable[tuple[Origin, EventData]]) -> Rollups:
 
 def _add(rows: dict[Key, Sums], origin: Origin, data: EventData, parts: list[_Part]) -> None:
     began_s = began_at(data, _UNUSED)
-    digest = data.model_digest if isinstance(data, Window) else ""
+    digest = data.model_digest if isinstance(data, Window | AuditData) else ""
     site, camera, device = origin.site, origin.camera, origin.device
     for bucket_s in _LENGTHS_S:
         prefix = (site, bucket_s, began_s - began_s % bucket_s, camera, device, digest)
@@ -277,6 +283,15 @@ def _alert(data: AlertData) -> _Parts:
     return Kind.ALERT, [(names, [*no_window, *states, data.suppressed], [], [])]
 
 
+def _audit(data: AuditData) -> _Parts:
+    # Shares cannot be added: what an independent sample would have found can.
+    effective = 0 if data.accuracy is None else _ms(data.effective)
+    right = round(effective * (data.accuracy or 0.0))
+    sums = [data.clips, data.agreed, data.missed, data.false, effective, right]
+    names = (data.subject, str(data.sort), data.zone_version)
+    return Kind.AUDIT, [(names, [*[0] * len(WINDOW_SUMS), *sums], [], [])]
+
+
 _READERS: dict[type, tuple[Callable[[Any], _Parts], ...]] = {
     TrafficData: (_traffic,),
     OccupancyData: (_occupancy,),
@@ -286,4 +301,5 @@ _READERS: dict[type, tuple[Callable[[Any], _Parts], ...]] = {
     ShelfData: (_shelf,),
     InspectionData: (_inspection, _defect),
     AlertData: (_alert,),
+    AuditData: (_audit,),
 }

@@ -1,0 +1,1 @@
+"""Measured accuracy: which moments people check, and what their answers say of a figure."""
