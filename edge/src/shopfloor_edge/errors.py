@@ -16,6 +16,7 @@ EdgeError
 │   ├── UpdateRefusedError     it cannot be trusted, or does not fit: trying again does not help
 │   │   └── DiskFullError
 │   └── UpdateDelayedError     network or server, now; try again
+├── NoticeDelayedError         whoever is to be told does not take it now; try again
 ├── OutputError                a way to or from the line cannot be opened now; try again
 ├── AlertUnknownError          no alert has this identity: reject what asked for it
 └── JournalError               state.db cannot be written now; try again
@@ -128,3 +129,7 @@ class DiskFullError(UpdateRefusedError):
 
 class UpdateDelayedError(UpdateError):
     """The server or the way to it does not do its part now."""
+
+
+class NoticeDelayedError(EdgeError):
+    """A notice was not taken by the service or server that carries it."""

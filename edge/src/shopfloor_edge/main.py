@@ -37,6 +37,7 @@ EXAMPLES = """examples:
   shopfloor-edge inspect run --recipe board.toml        judge parts until SIGTERM
   shopfloor-edge sense --config machines.toml           listen to machines' sensors
   shopfloor-edge console --site store.toml              the staff's web app
+  shopfloor-edge notify --site store.toml               tell people of alerts, as [notify] says
   shopfloor-edge uplink --state var/demo/state          bytes sent, by day and kind
   shopfloor-edge selftest bundle.tar                    a bundle on its golden clip, here
   shopfloor-edge update status                          what is installed, what is tried
@@ -62,7 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
     vision = commands.add_parser("vision", help="watch the cameras and write the journal")
     agent = commands.add_parser("agent", help="send the journal to the cloud")
     check = commands.add_parser("check", help="check a site file")
-    for command in (vision, agent, check):
+    notify = commands.add_parser("notify", help="tell people of alerts beside the console")
+    for command in (vision, agent, check, notify):
         command.add_argument("--site", type=Path, required=True, metavar="FILE", help="site file")
     doctor = commands.add_parser("doctor", help="say what works on this device, and what to mend")
     doctor.add_argument("--site", type=Path, metavar="FILE", help="site file (default: none)")
@@ -73,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     uplink.add_argument("--json", action="store_true", help="print one JSON object")
     sense = commands.add_parser("sense", help="listen to sensors of machines, chart their figures")
     add_sense_options(sense)
-    for command in (vision, agent, ledger, uplink, doctor, sense):
+    for command in (vision, agent, ledger, uplink, doctor, sense, notify):
         command.add_argument(
             "--state",
             type=Path,
@@ -184,6 +186,13 @@ def _sense(arguments: argparse.Namespace) -> int:
     return int(app.run_sense(arguments.config, arguments.state, options))
 
 
+def _notify(arguments: argparse.Namespace) -> int:
+    app = importlib.import_module("shopfloor_edge.notifier.app")
+    slots = importlib.import_module("shopfloor_edge.slots.site")
+    site = slots.active_site(load_site(arguments.site), arguments.state)
+    return int(app.run_notify(site, arguments.state))
+
+
 def _fetch(arguments: argparse.Namespace) -> int:
     zoo = importlib.import_module("shopfloor_edge.inference.zoo")
     for name in arguments.bundle or sorted(zoo.load_zoo()):
@@ -197,6 +206,7 @@ _BESIDE: dict[str, Callable[[argparse.Namespace], int]] = {
     "console": _console,
     "fetch": _fetch,
     "inspect": _inspect,
+    "notify": _notify,
     "sense": _sense,
     "update": _update,
     "selftest": _update,

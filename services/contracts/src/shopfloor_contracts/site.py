@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from shopfloor_contracts.base import Digest, Operator, Slug, refuse_twins
 from shopfloor_contracts.console import ConsoleSpec
 from shopfloor_contracts.errors import SiteFileError
+from shopfloor_contracts.notify import NotifySpec
 from shopfloor_contracts.polygons import crosses_itself, has_area
 from shopfloor_contracts.problems import describe
 from shopfloor_contracts.rules import NEEDS_ANALYTIC, AlertsSpec, Metric, RuleSpec
@@ -282,6 +283,7 @@ class SiteFile(Operator):
     audits: AuditsSpec = AuditsSpec()
     updates: UpdatesSpec = UpdatesSpec()
     console: ConsoleSpec = ConsoleSpec()
+    notify: NotifySpec = NotifySpec()
     cameras: Annotated[list[CameraSpec], Field(min_length=1, max_length=64)]
     alerts: AlertsSpec = AlertsSpec()
     rules: Annotated[list[RuleSpec], Field(max_length=256)] = Field(default_factory=list)

@@ -1,0 +1,1 @@
+"""What a site does with people's data, as documents made from its settings. Not legal advice."""

@@ -1,0 +1,1 @@
+"""The wheelhouse: every wheel that a device needs, for every platform that we promise."""

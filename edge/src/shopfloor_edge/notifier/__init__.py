@@ -1,0 +1,1 @@
+"""Process: tells people of the site about alerts, beside the console."""
