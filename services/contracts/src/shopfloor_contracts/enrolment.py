@@ -145,4 +145,4 @@ def controller_id(name: str) -> str:
 def is_device_name(name: str) -> bool:
     """Say whether ``name`` is ``SITE/DEVICE``; a service's name has no slash."""
     site, slash, device = name.partition("/")
-    return bool(slash and _SLUG.match(site) and _SLUG.match(device))
+    return bool(slash and _SLUG.fullmatch(site) and _SLUG.fullmatch(device))
