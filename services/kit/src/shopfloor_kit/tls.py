@@ -43,7 +43,7 @@ class PeerProtocol(H11Protocol):
         secured = transport.get_extra_info("ssl_object")
         der = None if secured is None else secured.getpeercert(binary_form=True)
         if der:
-            self.app = _Named(self.app, der)  # type: ignore[assignment]
+            self.app = _Named(self.app, der)
 
 
 class _Named:

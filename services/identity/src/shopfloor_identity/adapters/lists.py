@@ -16,7 +16,8 @@ from shopfloor_identity.adapters.tables import CERTIFICATES, LISTS
 from shopfloor_identity.ca.authority import Online
 from shopfloor_identity.ca.keys import write_file
 from shopfloor_identity.ca.lists import LIST_LIFE, REFRESH_BEFORE, Revoked, make_list
-from shopfloor_identity.errors import IdentityError
+from shopfloor_identity.errors import AuthorityError, IdentityError
+from shopfloor_kit.database import reading
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +35,15 @@ class ListDesk:
     ) -> None:  # fmt: skip
         self._engine, self._online, self._path, self._broker = engine, online, path, broker
         self._now = now
-        self._made_at = datetime.min.replace(tzinfo=now().tzinfo)
         self._complaint: str | None = None
-        self.current = b""
-        """Both lists, as they were written last."""
+
+    @property
+    def current(self) -> bytes:
+        """Both lists, as they were written last, by this process or a command."""
+        try:
+            return self._path.read_bytes()
+        except OSError as e:
+            raise AuthorityError(f"{self._path}: {e.strerror}") from e
 
     def publish(self, *, revoked: bool) -> int:
         """Write a new list and tell the broker; return how many certificates stand on it.
@@ -57,19 +63,24 @@ class ListDesk:
             signer = self._online.signer
             made = make_list(signer, entries, number=number, now=now, life=LIST_LIFE)
             write_file(self._path, self._online.root_list + made, mode=0o644)
-        self.current, self._made_at = self._online.root_list + made, now
         self._complaint = self._broker.tell(revoked=revoked)
         return len(entries)
 
     def refresh(self) -> None:
         """Write a new list where the present one ends soon."""
-        if self._now() - self._made_at > LIST_LIFE - REFRESH_BEFORE:
+        if self._now() - self.made_at() > LIST_LIFE - REFRESH_BEFORE:
             self.publish(revoked=False)
+
+    def made_at(self) -> datetime:
+        """Return when the last list was made; the epoch where there is none."""
+        with reading(self._engine).connect() as connection:
+            return from_ms(connection.execute(select(func.max(LISTS.c.made_at))).scalar() or 0)
 
     def complaint(self) -> str | None:
         """Say what is wrong with the list, or None; for ``/healthz``."""
-        if self._now() - self._made_at > LIST_LIFE - REFRESH_BEFORE + timedelta(hours=6):
-            return f"the list of revoked certificates is of {self._made_at:%Y-%m-%d %H:%M} UTC"
+        made_at = self.made_at()
+        if self._now() - made_at > LIST_LIFE - REFRESH_BEFORE + timedelta(hours=6):
+            return f"the list of revoked certificates is of {made_at:%Y-%m-%d %H:%M} UTC"
         return self._complaint
 
     @staticmethod
