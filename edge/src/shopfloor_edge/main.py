@@ -18,6 +18,7 @@ from shopfloor_edge.commissioning.arguments import (
     add_update_commands,
 )
 from shopfloor_edge.errors import EdgeError, OperatorError
+from shopfloor_edge.identity.arguments import add_identity_commands
 from shopfloor_edge.logs import configure_logging
 from shopfloor_edge.settings import load_site
 from shopfloor_edge.site_view import describe_site
@@ -39,6 +40,7 @@ EXAMPLES = """examples:
   shopfloor-edge selftest bundle.tar                    a bundle on its golden clip, here
   shopfloor-edge update status                          what is installed, what is tried
   shopfloor-edge update --from /media/usb --site store.toml
+  shopfloor-edge identity enrol --site store.toml --token-file token
 
 exit codes: 0 done, 1 our fault or worth a retry, 2 something that you can mend
 """
@@ -94,6 +96,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_inspect_commands(
         commands.add_parser("inspect", help="judge every part of a line"), DEFAULT_STATE
+    )
+    add_identity_commands(
+        commands.add_parser("identity", help="this device's certificate: enrol, renew, status")
     )
     fetch = commands.add_parser("fetch", help="bring model bundles into the cache")
     fetch.add_argument("bundle", nargs="*", help="names; default: every bundle of the zoo")
@@ -162,6 +167,12 @@ def _update(arguments: argparse.Namespace) -> int:
     return int(command.run_update(site, arguments))
 
 
+def _identity(arguments: argparse.Namespace) -> int:
+    command = importlib.import_module("shopfloor_edge.identity.command")
+    site = load_site(arguments.site) if arguments.site else None
+    return int(command.run_identity(site, arguments))
+
+
 def _inspect(arguments: argparse.Namespace) -> int:
     people = importlib.import_module("shopfloor_edge.station.people")
     return int(people.run_inspect(arguments))
@@ -184,6 +195,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
 
 _BESIDE: dict[str, Callable[[argparse.Namespace], int]] = {
     "fetch": _fetch,
+    "identity": _identity,
     "inspect": _inspect,
     "sense": _sense,
     "update": _update,

@@ -11,6 +11,7 @@ import shutil
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -18,9 +19,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from shopfloor_contracts.enrolment import Issued
+from shopfloor_contracts.site import IdentitySpec
 from shopfloor_edge.errors import IdentityError, NotEnrolledError
 from shopfloor_edge.identity.files import point, sync, write_private
-from shopfloor_edge.identity.keys import AtRest, Request
+from shopfloor_edge.identity.keys import AtRest, Request, at_rest
 from shopfloor_edge.identity.sealing import Opener
 
 CURRENT, PAIRS = "current", "pairs"
@@ -175,3 +177,20 @@ def _check(request: Request, issued: Issued) -> None:
         ) from e
     if certificate.public_key() != asked.public_key() or certificate.subject != asked.subject:
         raise IdentityError("the identity service sent a certificate for another key or name")
+
+
+def opener_of(spec: IdentitySpec) -> Opener:
+    """Return the key of an identity; read once a process.
+
+    Raises:
+        IdentityError: it cannot be read.
+    """
+    return _opener_of(spec.model_dump_json())
+
+
+@lru_cache(maxsize=4)
+def _opener_of(spec: str) -> Opener:
+    found = IdentitySpec.model_validate_json(spec)
+    if found.folder is None:
+        raise IdentityError("identity: the site file sets no [identity] folder")
+    return Pairs(Path(found.folder), at_rest(found)).opener()

@@ -15,10 +15,7 @@ from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from shopfloor_edge.errors import SealError
-
-MAGIC = b"shopfloor-sealed\x01"
-MAX_BYTES = 1 << 30
-"""Content is opened in memory."""
+from shopfloor_edge.identity.marks import MAGIC, MAX_BYTES, is_sealed
 
 _SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
@@ -84,8 +81,3 @@ class Opener:
             return self.open(path.read_bytes(), purpose)
         except OSError as e:
             raise SealError(f"{path}: {e.strerror or e}") from e
-
-
-def is_sealed(content: bytes) -> bool:
-    """Say whether ``content`` carries our mark."""
-    return content.startswith(MAGIC)

@@ -281,7 +281,7 @@ class IdentitySpec(Operator):
         if self.folder is None and (self.url is not None or self.encrypt_at_rest):
             raise ValueError("url and encrypt_at_rest want a folder")
         for name, pcrs in (("seal_pcrs", self.seal_pcrs), ("quote_pcrs", self.quote_pcrs)):
-            refuse_twins(f"register in {name}", [str(pcr) for pcr in pcrs])
+            refuse_twins(f"{name} register", [str(pcr) for pcr in pcrs])
         return self
 
 

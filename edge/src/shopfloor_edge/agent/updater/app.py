@@ -24,6 +24,7 @@ from shopfloor_edge.agent.updater.selftest import runnable_targets, self_test
 from shopfloor_edge.agent.updater.trying import Trying
 from shopfloor_edge.agent.updater.updater import Limit, Parts, Updater
 from shopfloor_edge.errors import EdgeError
+from shopfloor_edge.identity.device import Identity
 from shopfloor_edge.journal.trials import Trials
 from shopfloor_edge.slots.file import SlotsFile
 from shopfloor_edge.slots.store import Store
@@ -81,7 +82,7 @@ def build_updater(site: SiteFile, state: Path, stopping: Callable[[], bool]) -> 
     slots = SlotsFile(state)
     store = Store(slots.folder)
     store.prepare()
-    http = Http(spec.ca_file)
+    http = Http(spec.ca_file, identity=identity_of(site))
     trials = Trials(state)
     device = describe_device(site)
     clock = LastKnownTime(slots.folder / "clock", lambda: datetime.now(UTC))
@@ -109,6 +110,11 @@ def build_updater(site: SiteFile, state: Path, stopping: Callable[[], bool]) -> 
         ),
     )
     return Updater(parts, stopping=stopping)
+
+
+def identity_of(site: SiteFile) -> Identity | None:
+    """Return the identity that updates are asked for with, where the device has one."""
+    return None if site.identity.folder is None else Identity(site)
 
 
 def describe_device(site: SiteFile) -> Device:
