@@ -124,7 +124,9 @@ def test_no_secret_is_in_the_environment_or_on_a_command_line(prepared):
 
 def test_secrets_are_their_owners_alone(prepared):
     folder = Path(prepared["SHOPFLOOR_CLOUD"])
-    files = [path for part in ("secrets", "pki") for path in (folder / part).iterdir()]
+    files = [
+        path for part in ("secrets", "pki") for path in (folder / part).iterdir() if path.is_file()
+    ]
 
     assert files
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}

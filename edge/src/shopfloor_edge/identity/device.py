@@ -83,6 +83,13 @@ class Identity:
 
     def renew(self) -> Pair:
         """Bring the next certificate, shown the present one. Raises as ``enrol``."""
+        pair, now = self.pairs.current(), self._now()
+        if not pair.not_before <= now < pair.not_after:
+            raise IdentityError(
+                f"the certificate holds from {pair.not_before:%Y-%m-%d %H:%M} to "
+                f"{pair.not_after:%Y-%m-%d %H:%M} UTC, here it is {now:%Y-%m-%d %H:%M}: "
+                "set the clock, or enrol again"
+            )
         request = new_request(self.name)
         client = IdentityClient(self._url(), context_for(self.pairs, self._authority()))
         try:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from shopfloor_kit.errors import TlsFilesError
-from shopfloor_kit.peers import SCOPE_KEY, Peer
+from shopfloor_kit.peers import SCOPE_KEY, Peer, PeerGuard, RevocationFile
 
 log = logging.getLogger(__name__)
 
@@ -89,3 +89,27 @@ def tls_options(files: TlsFiles | None) -> dict[str, Any]:
         return {}
     context = server_context(files)
     return {"ssl_context_factory": lambda _config, _default: context, "http": PeerProtocol}
+
+
+def tls_of(
+    certificate: Path | None, key: Path | None, authority: Path | None, clients: Clients
+) -> TlsFiles | None:
+    """Return what settings name, or None where they name nothing.
+
+    Raises:
+        ValueError: one of the three is missing.
+    """
+    if certificate is None and key is None and authority is None:
+        return None
+    if certificate is None or key is None or authority is None:
+        raise ValueError("tls_cert_file, tls_key_file and tls_ca_file belong together")
+    return TlsFiles(certificate, key, authority, clients)
+
+
+def with_guard(app: ASGIApp, crl_file: Path | None) -> ASGIApp:
+    """Refuse peers whose certificates have ended or stand on a list.
+
+    Raises:
+        RevocationListError: the list cannot be read.
+    """
+    return PeerGuard(app, revoked=None if crl_file is None else RevocationFile(crl_file))

@@ -46,7 +46,7 @@ class LocalAuthority:
         self.certificate = folder / "ca.crt"
         self.lists = folder / "ca.crl"
         """Of root and intermediate, for the broker; the service writes it from its start on."""
-        if not self.certificate.exists():
+        if not self.certificate.exists() or self.certificate.read_bytes() != self._own.root:
             write_file(self.certificate, self._own.root)
         if not self.lists.exists():
             empty = make_list(self._own.signer, (), number=0, now=self._now, life=LIST_LIFE)
