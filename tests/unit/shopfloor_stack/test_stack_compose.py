@@ -137,7 +137,12 @@ def test_secrets_are_their_owners_alone(prepared):
 def test_preparing_again_keeps_passwords_and_keys(tmp_path):
     settings = Settings(tmp_path / "cloud", dict(DEFAULT_PORTS), "http://127.0.0.1:9095")
     folder = compose.prepare(settings).parent
-    before = {p: p.read_bytes() for part in ("secrets", "pki") for p in (folder / part).iterdir()}
+    before = {
+        p: p.read_bytes()
+        for part in ("secrets", "pki")
+        for p in (folder / part).rglob("*")
+        if p.is_file()
+    }
 
     compose.prepare(settings)
 

@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from shopfloor_kit.database import open_engine
-from shopfloor_kit.errors import DatabaseUrlError
+from shopfloor_kit.errors import KitError
 from shopfloor_kit.health import health_router
 from shopfloor_kit.logging_setup import configure_logging
 from shopfloor_kit.tls import tls_options, with_guard

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
 from shopfloor_contracts.base import Operator
@@ -108,6 +109,7 @@ def build_api(*routers: APIRouter) -> FastAPI:
     app.add_exception_handler(RefusedError, _on_refused)
     app.add_exception_handler(StoreUnavailableError, _later)
     app.add_exception_handler(AuthorityError, _later)
+    app.add_exception_handler(SQLAlchemyError, _later)
     for router in routers:
         app.include_router(router)
     return app

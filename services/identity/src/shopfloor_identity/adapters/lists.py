@@ -21,7 +21,7 @@ from shopfloor_kit.database import reading
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 600.0
+LOOK_S = 60.0
 _KEPT = timedelta(days=2)
 """A revoked certificate stays on the list for so long after its end, for clocks that are late."""
 
@@ -36,6 +36,7 @@ class ListDesk:
         self._engine, self._online, self._path, self._broker = engine, online, path, broker
         self._now = now
         self._complaint: str | None = None
+        self._untold_revocation = False
 
     @property
     def current(self) -> bytes:
@@ -63,13 +64,22 @@ class ListDesk:
             signer = self._online.signer
             made = make_list(signer, entries, number=number, now=now, life=LIST_LIFE)
             write_file(self._path, self._online.root_list + made, mode=0o644)
-        self._complaint = self._broker.tell(revoked=revoked)
+        # A revocation that the broker was not told of is told with the next list.
+        self._untold_revocation |= revoked
+        self._tell()
         return len(entries)
 
     def refresh(self) -> None:
-        """Write a new list where the present one ends soon."""
+        """Write a new list where the present one ends soon; tell a broker that was not told."""
+        if self._complaint is not None:
+            self._tell()
         if self._now() - self.made_at() > LIST_LIFE - REFRESH_BEFORE:
             self.publish(revoked=False)
+
+    def _tell(self) -> None:
+        self._complaint = self._broker.tell(revoked=self._untold_revocation)
+        if self._complaint is None:
+            self._untold_revocation = False
 
     def made_at(self) -> datetime:
         """Return when the last list was made; the epoch where there is none."""

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
+
 from shopfloor_identity.ca.authority import Online, hold_ceremony
 from shopfloor_identity.ca.certificates import common_name
 from shopfloor_identity.ca.keys import read_certificate, write_file
-from shopfloor_identity.ca.lists import LIST_LIFE, make_list
+from shopfloor_identity.ca.lists import ROOT_LIST_LIFE, make_list
 from shopfloor_identity.errors import AuthorityError
 
+_BEGIN = b"-----BEGIN X509 CRL-----"
 RENEW_BEFORE = timedelta(days=30)
 """A certificate that ends sooner is made again."""
 
@@ -48,9 +51,9 @@ class LocalAuthority:
         """Of root and intermediate, for the broker; the service writes it from its start on."""
         if not self.certificate.exists() or self.certificate.read_bytes() != self._own.root:
             write_file(self.certificate, self._own.root)
-        if not self.lists.exists():
-            empty = make_list(self._own.signer, (), number=0, now=self._now, life=LIST_LIFE)
-            write_file(self.lists, self._own.root_list + empty)
+        if not self._lists_are_good():
+            empty = make_list(self._own.signer, (), number=0, now=self._now, life=ROOT_LIST_LIFE)
+            write_file(self.lists, self._own.root_list + empty, mode=0o644)
 
     def server(self, name: str, hosts: Sequence[str]) -> Pair:
         """Return the certificate of a server that is reached under ``hosts``."""
@@ -59,6 +62,20 @@ class LocalAuthority:
     def client(self, name: str, identity: str) -> Pair:
         """Return the certificate of a client; ``identity`` is its user name at the broker."""
         return self._issue(name, identity, (), is_client=True)
+
+    def _lists_are_good(self) -> bool:
+        """Say whether a service keeps the lists, or ours, which are empty, last long enough."""
+        try:
+            pem = self.lists.read_bytes()
+            lists = [x509.load_pem_x509_crl(_BEGIN + part) for part in pem.split(_BEGIN)[1:]]
+        except (OSError, ValueError):
+            return False
+        for one in lists:
+            if one.issuer == self._own.signer.certificate.subject:
+                number = one.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+                ends = one.next_update_utc or self._now
+                return number > 0 or ends - self._now > RENEW_BEFORE
+        return False
 
     def _issue(self, name: str, common: str, hosts: Sequence[str], *, is_client: bool) -> Pair:
         pair = Pair(self._folder / f"{name}.crt", self._folder / f"{name}.key")
