@@ -25,7 +25,7 @@ from shopfloor_kit.problems import problem_response
 log = logging.getLogger(__name__)
 
 SCOPE_KEY = "shopfloor.peer"
-_LOOK_S = 1.0
+LOOK_S = 1.0
 """How often a list's file is looked at."""
 _BEGIN, _END = b"-----BEGIN X509 CRL-----", b"-----END X509 CRL-----"
 
@@ -65,8 +65,8 @@ class RevocationFile:
             be read go on to count, until they end.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._lock = path, threading.Lock()
+    def __init__(self, path: Path, *, look_s: float = LOOK_S) -> None:
+        self._path, self._look_s, self._lock = path, look_s, threading.Lock()
         self._looked_s, self._stamp = float("-inf"), (0, 0)
         self._revoked: frozenset[tuple[bytes, int]] = frozenset()
         self._ends_at = datetime.min.replace(tzinfo=UTC)
@@ -84,7 +84,7 @@ class RevocationFile:
     def _look(self) -> None:
         with self._lock:
             now_s = time.monotonic()
-            if now_s - self._looked_s < _LOOK_S:
+            if now_s - self._looked_s < self._look_s:
                 return
             try:
                 self._read()
