@@ -9,7 +9,7 @@ from fakes.campaign_devices import Cloud, plan
 from fakes.identity import House, serving
 from shopfloor_edge.agent.updater.campaigns import Campaigns
 from shopfloor_edge.agent.updater.http import Http
-from shopfloor_edge.errors import UpdateRefusedError
+from shopfloor_edge.errors import UpdateDelayedError
 from shopfloor_kit.peers import PeerGuard, RevocationFile
 from shopfloor_kit.tls import TlsFiles
 
@@ -101,6 +101,6 @@ def test_a_revoked_device_is_refused_on_the_connection_that_it_has_open(
 
     assert (before, after.status_code) == (200, 403)
     assert "is revoked" in after.json()["detail"]
-    with pytest.raises(UpdateRefusedError):
+    with pytest.raises(UpdateDelayedError, match="403"):
         Campaigns(http, url, device.name, None).poll()
     http.close()

@@ -69,7 +69,9 @@ class Tpm:
         with self._workshop() as work:
             if not (self.folder / "quote.pub").exists():
                 parts = ["-u", "key.pub", "-r", "key.priv", "-a", _SIGNING]
-                self._run(work, "create", "-Q", "-C", "primary", "-G", "ecc256:ecdsa", *parts)
+                self._run(
+                    work, "create", "-Q", "-C", "primary", "-G", "ecc256:ecdsa-sha256:null", *parts
+                )
                 self._keep(work, "quote")
             self._load(work, "quote")
             self._run(work, "readpublic", "-Q", "-c", "loaded", "-f", "pem", "-o", "quote.pem")
