@@ -6,6 +6,11 @@ EdgeError
 │   │   └── DigestMismatchError
 │   ├── BackendUnavailableError  a runtime or its hardware is not on this device
 │   ├── MetricsPortError       another process has the port for metrics
+│   ├── IdentityError          key or certificate of this device cannot be used
+│   │   ├── NotEnrolledError   there is none yet
+│   │   ├── IdentityRefusedError  the identity service refuses this device
+│   │   ├── SealError          what is sealed does not open here
+│   │   └── TpmError           no TPM, or it refuses
 │   └── BrokerRefusedError     the broker does not let this device in
 ├── SourceError                a camera or file gives no frames
 │   ├── SourceEndedError       a file is over, a live camera said end of stream
@@ -17,6 +22,7 @@ EdgeError
 │   │   └── DiskFullError
 │   └── UpdateDelayedError     network or server, now; try again
 ├── NoticeDelayedError         whoever is to be told does not take it now; try again
+├── IdentityDelayedError       the identity service does not answer now; try again
 ├── OutputError                a way to or from the line cannot be opened now; try again
 ├── AlertUnknownError          no alert has this identity: reject what asked for it
 └── JournalError               state.db cannot be written now; try again
@@ -68,6 +74,30 @@ class MetricsPortError(OperatorError):
         self.host, self.port, self.reason = host, port, reason
 
 
+class IdentityError(OperatorError):
+    """Key or certificate of this device cannot be used."""
+
+
+class NotEnrolledError(IdentityError):
+    """This device has no certificate yet."""
+
+
+class IdentityRefusedError(IdentityError):
+    """The identity service answered, and refuses."""
+
+    def __init__(self, slug: str, detail: str) -> None:
+        super().__init__(f"identity service: {detail}")
+        self.slug = slug
+
+
+class SealError(IdentityError):
+    """What is sealed does not open on this device."""
+
+
+class TpmError(IdentityError):
+    """There is no TPM, its tools are absent, or it refuses."""
+
+
 class BrokerRefusedError(OperatorError):
     """The broker answered, and refuses this device."""
 
@@ -90,6 +120,10 @@ class SourceUnusableError(SourceError):
 
 class SourceRefusedError(SourceUnusableError):
     """The camera does not accept the user or password; trying often may lock the account."""
+
+
+class IdentityDelayedError(EdgeError):
+    """The identity service or the way to it does not do its part now."""
 
 
 class OutputError(EdgeError):

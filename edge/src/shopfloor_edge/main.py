@@ -19,6 +19,7 @@ from shopfloor_edge.commissioning.arguments import (
 )
 from shopfloor_edge.console.arguments import add_console_command
 from shopfloor_edge.errors import EdgeError, OperatorError
+from shopfloor_edge.identity.arguments import add_identity_commands
 from shopfloor_edge.logs import configure_logging
 from shopfloor_edge.settings import load_site
 from shopfloor_edge.site_view import describe_site
@@ -42,6 +43,7 @@ EXAMPLES = """examples:
   shopfloor-edge selftest bundle.tar                    a bundle on its golden clip, here
   shopfloor-edge update status                          what is installed, what is tried
   shopfloor-edge update --from /media/usb --site store.toml
+  shopfloor-edge identity enrol --site store.toml --token-file token
 
 exit codes: 0 done, 1 our fault or worth a retry, 2 something that you can mend
 """
@@ -101,6 +103,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_console_command(
         commands.add_parser("console", help="the staff's web app; who may sign in"), DEFAULT_STATE
+    )
+    add_identity_commands(
+        commands.add_parser("identity", help="this device's certificate: enrol, renew, status")
     )
     fetch = commands.add_parser("fetch", help="bring model bundles into the cache")
     fetch.add_argument("bundle", nargs="*", help="names; default: every bundle of the zoo")
@@ -169,6 +174,12 @@ def _update(arguments: argparse.Namespace) -> int:
     return int(command.run_update(site, arguments))
 
 
+def _identity(arguments: argparse.Namespace) -> int:
+    command = importlib.import_module("shopfloor_edge.identity.command")
+    site = load_site(arguments.site) if arguments.site else None
+    return int(command.run_identity(site, arguments))
+
+
 def _inspect(arguments: argparse.Namespace) -> int:
     people = importlib.import_module("shopfloor_edge.station.people")
     return int(people.run_inspect(arguments))
@@ -205,6 +216,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
 _BESIDE: dict[str, Callable[[argparse.Namespace], int]] = {
     "console": _console,
     "fetch": _fetch,
+    "identity": _identity,
     "inspect": _inspect,
     "notify": _notify,
     "sense": _sense,

@@ -124,7 +124,9 @@ def test_no_secret_is_in_the_environment_or_on_a_command_line(prepared):
 
 def test_secrets_are_their_owners_alone(prepared):
     folder = Path(prepared["SHOPFLOOR_CLOUD"])
-    files = [path for part in ("secrets", "pki") for path in (folder / part).iterdir()]
+    files = [
+        path for part in ("secrets", "pki") for path in (folder / part).iterdir() if path.is_file()
+    ]
 
     assert files
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
@@ -135,7 +137,12 @@ def test_secrets_are_their_owners_alone(prepared):
 def test_preparing_again_keeps_passwords_and_keys(tmp_path):
     settings = Settings(tmp_path / "cloud", dict(DEFAULT_PORTS), "http://127.0.0.1:9095")
     folder = compose.prepare(settings).parent
-    before = {p: p.read_bytes() for part in ("secrets", "pki") for p in (folder / part).iterdir()}
+    before = {
+        p: p.read_bytes()
+        for part in ("secrets", "pki")
+        for p in (folder / part).rglob("*")
+        if p.is_file()
+    }
 
     compose.prepare(settings)
 

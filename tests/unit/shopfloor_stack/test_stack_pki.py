@@ -35,7 +35,9 @@ def test_a_certificate_of_another_identity_is_made_again(tmp_path):
 def test_keys_are_readable_by_their_owner_alone(tmp_path):
     Authority(tmp_path).server("broker", ["localhost", "127.0.0.1"])
 
-    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    keys = list(tmp_path.rglob("*.key"))
+    assert len(keys) == 3
+    assert {path.stat().st_mode & 0o777 for path in keys} == {0o600}
 
 
 def test_a_client_of_the_authority_is_no_server(tmp_path):
@@ -49,7 +51,7 @@ def test_a_client_of_the_authority_is_no_server(tmp_path):
 
 def test_a_folder_with_a_broken_key_is_one_clear_line(tmp_path):
     authority = Authority(tmp_path)
-    authority.certificate.with_suffix(".key").write_text("no key")
+    (authority.online / "intermediate.key").write_text("no key")
 
     with pytest.raises(OperatorError, match="no authority can be read there"):
         Authority(tmp_path)

@@ -101,6 +101,7 @@ def write_broker(layout: Layout, port: int, *, account: str | None) -> Path:
     changed = {
         "/mosquitto/config/acl": str(layout.config / "acl"),
         "/mosquitto/certs/ca.crt": str(layout.pki / "ca.crt"),
+        "/mosquitto/certs/ca.crl": str(layout.pki / "ca.crl"),
         "/mosquitto/certs/server.crt": str(layout.pki / "broker.crt"),
         "/mosquitto/certs/server.key": str(layout.pki / "broker.key"),
         "/mosquitto/data/": f"{layout.data_of('broker')}/",

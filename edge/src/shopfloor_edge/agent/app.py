@@ -24,6 +24,9 @@ from shopfloor_edge.agent.updater.app import UpdaterThread
 from shopfloor_edge.agent.uplink import Uplink
 from shopfloor_edge.discipline import read_discipline
 from shopfloor_edge.errors import JournalError
+from shopfloor_edge.identity.device import Identity
+from shopfloor_edge.identity.renewal import Renewal, RenewalThread
+from shopfloor_edge.identity.secret_files import use_identity
 from shopfloor_edge.journal.outbox import Outbox
 from shopfloor_edge.journal.state import read_state
 
@@ -45,6 +48,7 @@ class Agent:
             site.uplink,
             client_id=f"{site.site}/{site.device}",
             ack_topic=ack_topic(site.site, site.device),
+            identity=Identity(site) if site.identity.folder is not None else None,
         )
         self._meter = UplinkMeter()
         self._delivery = Delivery(
@@ -63,6 +67,13 @@ class Agent:
         self._born = False
         self._counted_bytes = 0
         self._journal_failed = False
+
+    def renewal(self) -> RenewalThread | None:
+        """Return what keeps this device's certificate from ending, where it has one."""
+        if self._site.identity.url is None:
+            return None
+        renewal = Renewal(Identity(self._site), lambda _pair: self._uplink.show_certificate())
+        return RenewalThread(renewal)
 
     def run(self, stop: threading.Event, *, drain: bool) -> int:
         """Work until stopped, or with ``drain`` until the outbox is empty and acknowledged.
@@ -188,14 +199,19 @@ def run_agent(site: SiteFile, state: Path, *, drain: bool) -> int:
         JournalError: the state folder cannot be written at the start.
     """
     stop = threading.Event()
+    use_identity(site)
     agent = Agent(site, state)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     log.info("agent started", extra={"site": site.site, "device": site.device})
-    updater = UpdaterThread(site, state)
+    updater, renewal = UpdaterThread(site, state), agent.renewal()
     if not drain:
         updater.start()
+        if renewal is not None:
+            renewal.start()
     try:
         return agent.run(stop, drain=drain)
     finally:
         updater.stop()
+        if renewal is not None:
+            renewal.stop()

@@ -19,6 +19,9 @@ from pydantic import ValidationError
 from shopfloor_contracts.acks import Ack
 from shopfloor_contracts.site import UplinkSpec
 from shopfloor_edge.errors import BrokerRefusedError, OperatorError
+from shopfloor_edge.identity.client import tls_context
+from shopfloor_edge.identity.device import Identity
+from shopfloor_edge.identity.secret_files import read_secret
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +44,16 @@ class Uplink:
         OperatorError: the password or a certificate cannot be read.
     """
 
-    def __init__(self, spec: UplinkSpec, *, client_id: str, ack_topic: str) -> None:
-        self._spec, self._ack_topic = spec, ack_topic
+    def __init__(
+        self,
+        spec: UplinkSpec,
+        *,
+        client_id: str,
+        ack_topic: str,
+        identity: Identity | None = None,
+    ) -> None:
+        self._spec, self._ack_topic, self._identity = spec, ack_topic, identity
+        self._tls: ssl.SSLContext | None = None
         self.connected = threading.Event()
         self.refused: BrokerRefusedError | None = None
         self.sent_bytes = 0
@@ -98,21 +109,31 @@ class Uplink:
         self._client.disconnect()
         self._client.loop_stop()
 
+    def show_certificate(self) -> None:
+        """Show the identity's present certificate at connections to come.
+
+        Raises:
+            IdentityError: it cannot be read.
+        """
+        if self._identity is not None and self._tls is not None and self._spec.cert_file is None:
+            self._identity.show(self._tls)
+
     def _authenticate(self) -> None:
         spec = self._spec
         try:
             if spec.username is not None:
                 password = (
-                    Path(spec.password_file).read_text().strip() if spec.password_file else None
+                    read_secret(Path(spec.password_file)).decode().strip()
+                    if spec.password_file
+                    else None
                 )
                 self._client.username_pw_set(spec.username, password)
             if spec.ca_file is not None:
-                self._client.tls_set(
-                    ca_certs=spec.ca_file,
-                    certfile=spec.cert_file,
-                    keyfile=spec.key_file,
-                    tls_version=ssl.PROTOCOL_TLS_CLIENT,
-                )
+                self._tls = tls_context(spec.ca_file)
+                if spec.cert_file is not None:
+                    self._tls.load_cert_chain(spec.cert_file, spec.key_file)
+                self.show_certificate()
+                self._client.tls_set_context(self._tls)
         except (OSError, ssl.SSLError, ValueError) as e:
             raise OperatorError(f"uplink: {e}") from e
 

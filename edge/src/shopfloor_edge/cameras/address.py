@@ -13,7 +13,8 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from shopfloor_edge.cameras.uris import KNOWN_FORMS, Medium, medium_of, redact
-from shopfloor_edge.errors import SourceUnusableError
+from shopfloor_edge.errors import SealError, SourceUnusableError
+from shopfloor_edge.identity.secret_files import read_secret
 
 Transport = Literal["tcp", "udp"]
 MAX_PASSWORD_BYTES = 4096
@@ -97,8 +98,7 @@ def check_known(address: CameraAddress) -> None:
 
 def _read_password(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_PASSWORD_BYTES + 1)
+        content = read_secret(path, limit_bytes=MAX_PASSWORD_BYTES)
         if len(content) > MAX_PASSWORD_BYTES:
             raise SourceUnusableError(f"{path}: larger than {MAX_PASSWORD_BYTES} bytes")
         return content.decode().rstrip("\r\n")
@@ -106,6 +106,8 @@ def _read_password(path: Path) -> str:
         raise SourceUnusableError(f"{path}: {e.strerror or e}") from e
     except UnicodeDecodeError as e:
         raise SourceUnusableError(f"{path}: not UTF-8 text") from e
+    except SealError as e:
+        raise SourceUnusableError(str(e)) from e
 
 
 def _without(secrets: Sequence[str], text: str) -> str:

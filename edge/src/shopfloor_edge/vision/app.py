@@ -22,6 +22,7 @@ from shopfloor_edge.cameras.mailbox import Bell
 from shopfloor_edge.cameras.supervisor import CameraSupervisor
 from shopfloor_edge.cameras.uris import Medium, medium_of
 from shopfloor_edge.errors import JournalError
+from shopfloor_edge.identity.secret_files import use_identity
 from shopfloor_edge.inference.choose import Chosen
 from shopfloor_edge.journal.alertbook import keep_evidence
 from shopfloor_edge.journal.database import connect
@@ -66,6 +67,7 @@ def run_vision(site: SiteFile, state: Path, outputs: Outputs) -> int:
         JournalError: the state folder cannot be written at the start.
     """
     limit_arenas()
+    use_identity(site)
     bell, releases, trials = Bell(), Releases(state), Trials(state)
     stop = _stop_on_signals(bell)
     try:

@@ -32,9 +32,10 @@ from shopfloor_campaigns.adapters.writer import Writer
 from shopfloor_campaigns.errors import DatabaseTakenError, SettingsError, StoreUnavailableError
 from shopfloor_campaigns.settings import ENV_PREFIX, Settings, load_settings, read_gateway_token
 from shopfloor_kit.database import open_engine, reading
-from shopfloor_kit.errors import DatabaseUrlError
+from shopfloor_kit.errors import DatabaseUrlError, RevocationListError, TlsFilesError
 from shopfloor_kit.health import health_router
 from shopfloor_kit.logging_setup import configure_logging
+from shopfloor_kit.tls import tls_options, with_guard
 from shopfloor_kit.tokens import Caller, Gatekeeper, Role, issue
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if command:
             return _issue_token(settings, command)
         return _Process(settings).run(address_file)
-    except (SettingsError, DatabaseUrlError) as e:
+    except (SettingsError, DatabaseUrlError, TlsFilesError, RevocationListError) as e:
         print(f"shopfloor-campaigns: {e}", file=sys.stderr)
         return 2
     except (StoreUnavailableError, DatabaseTakenError) as e:
@@ -123,7 +124,12 @@ class _Process:
         reports = Reports(engine)
         registry.register(DeviceCollector(reports.tally, reports.statuses))
         api = self._api(engine, reports, registry)
-        self._server = uvicorn.Server(uvicorn.Config(api, log_config=None, access_log=False))
+        self._server = uvicorn.Server(self._config(api))
+
+    def _config(self, api: FastAPI) -> uvicorn.Config:
+        settings = self._settings
+        app = with_guard(api, settings.crl_file)
+        return uvicorn.Config(app, log_config=None, access_log=False, **tls_options(settings.tls))
 
     def run(self, address_file: Path | None) -> int:
         """Serve until a signal."""

@@ -3,6 +3,8 @@
 KitError
 ├── DatabaseUrlError   an operator mends the setting
 ├── AuditEntryError    what is to be logged is rejected
+├── TlsFilesError      an operator mends certificate, key or authority
+├── RevocationListError  the authority's lists cannot be read now
 └── ProblemError       a request is answered with problem+json
 """
 
@@ -21,6 +23,14 @@ class DatabaseUrlError(KitError):
 
 class AuditEntryError(KitError):
     """An entry that the audit log does not take."""
+
+
+class TlsFilesError(KitError):
+    """Certificate, key or authority that no server can be made from."""
+
+
+class RevocationListError(KitError):
+    """A file of lists of revoked certificates that cannot be read."""
 
 
 class ProblemError(KitError):

@@ -19,9 +19,10 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from shopfloor_kit.database import open_engine
-from shopfloor_kit.errors import DatabaseUrlError
+from shopfloor_kit.errors import KitError
 from shopfloor_kit.health import health_router
 from shopfloor_kit.logging_setup import configure_logging
+from shopfloor_kit.tls import tls_options, with_guard
 from shopfloor_kit.tokens import Gatekeeper
 from shopfloor_registry.adapters.artefacts import LocalArtefacts
 from shopfloor_registry.adapters.audit_log import AuditLog
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if parsed.command != "serve":
             return run_office(parsed, database, now=_now())
         return _Process(settings, database).run(parsed.address_file)
-    except (SettingsError, DatabaseUrlError, RejectedError, ConflictError, TrustError) as e:
+    except (SettingsError, KitError, RejectedError, ConflictError, TrustError) as e:
         print(f"shopfloor-registry: {e}", file=sys.stderr)
         return 2
     except (StoreUnavailableError, ArtefactError) as e:
@@ -129,7 +130,12 @@ class _Process:
         self._settings, self._stop = settings, threading.Event()
         self._repository = _open_repository(settings)
         app = assemble(settings, database, self._repository, now=_now)
-        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        self._server = uvicorn.Server(self._config(app))
+
+    def _config(self, api: FastAPI) -> uvicorn.Config:
+        settings = self._settings
+        app = with_guard(api, settings.crl_file)
+        return uvicorn.Config(app, log_config=None, access_log=False, **tls_options(settings.tls))
 
     def run(self, address_file: Path | None) -> int:
         """Serve until a signal."""

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from shopfloor_contracts.base import Operator
 from shopfloor_contracts.problems import describe
+from shopfloor_kit.tls import Clients, TlsFiles, tls_of
 from shopfloor_registry.errors import SettingsError
 
 ENV_PREFIX = "SHOPFLOOR_REGISTRY_"
@@ -39,7 +40,7 @@ class Settings(Operator):
         None, description="folder of its online keys, snapshot and timestamp"
     )
     http_host: Annotated[str, Field(min_length=1)] = Field(
-        "127.0.0.1", description="address to listen on; TLS is a proxy's"
+        "127.0.0.1", description="address to listen on; any other wants TLS, ours or a proxy's"
     )
     http_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
         8081, description="its port; 0 takes a free one"
@@ -47,9 +48,31 @@ class Settings(Operator):
     upload_bytes_max: Annotated[int, Field(ge=10_240)] = Field(
         1 << 30, description="largest bundle that is taken, in bytes"
     )
+    tls_cert_file: Path | None = Field(
+        None, description="certificate of this service, with its chain: TLS 1.3 by ourselves"
+    )
+    tls_key_file: Path | None = Field(None, description="its key")
+    tls_ca_file: Path | None = Field(None, description="the root that clients' certificates end at")
+    tls_clients: Clients = Field(
+        "required", description="a client's certificate: required or optional (browsers)"
+    )
+    crl_file: Path | None = Field(
+        None, description="lists of revoked certificates, from the identity service"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least severe level that is logged"
     )
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Settings:
+        if self.tls is None and self.crl_file is not None:
+            raise ValueError("crl_file wants tls_cert_file, tls_key_file and tls_ca_file")
+        return self
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """Return the files of TLS, or None without."""
+        return tls_of(self.tls_cert_file, self.tls_key_file, self.tls_ca_file, self.tls_clients)
 
 
 def load_settings(

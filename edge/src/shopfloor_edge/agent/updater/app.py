@@ -25,6 +25,7 @@ from shopfloor_edge.agent.updater.selftest import runnable_targets, self_test
 from shopfloor_edge.agent.updater.trying import Trying
 from shopfloor_edge.agent.updater.updater import Limit, Parts, Updater
 from shopfloor_edge.errors import EdgeError, JournalError
+from shopfloor_edge.identity.device import Identity
 from shopfloor_edge.journal.alertbook import Verdicts, read_verdicts
 from shopfloor_edge.journal.trials import Trials
 from shopfloor_edge.slots.file import SlotsFile
@@ -83,7 +84,7 @@ def build_updater(site: SiteFile, state: Path, stopping: Callable[[], bool]) -> 
     slots = SlotsFile(state)
     store = Store(slots.folder)
     store.prepare()
-    http = Http(spec.ca_file)
+    http = Http(spec.ca_file, identity=identity_of(site))
     trials = Trials(state)
     device = describe_device(site)
     clock = LastKnownTime(slots.folder / "clock", lambda: datetime.now(UTC))
@@ -120,6 +121,11 @@ def _heard(state: Path, from_at: datetime, to_at: datetime) -> Verdicts:
     except JournalError as e:
         log.debug("alert book not read", extra={"reason": str(e)})
         return Verdicts()
+
+
+def identity_of(site: SiteFile) -> Identity | None:
+    """Return the identity that updates are asked for with, where the device has one."""
+    return None if site.identity.folder is None else Identity(site)
 
 
 def describe_device(site: SiteFile) -> Device:

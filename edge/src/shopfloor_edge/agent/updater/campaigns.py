@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from shopfloor_contracts.ddi import CancelAction, ConfigData, DeploymentBase, Link, PollAnswer
 from shopfloor_edge.agent.updater.desk import Box, Letter
 from shopfloor_edge.agent.updater.http import Answer, Http
-from shopfloor_edge.errors import UpdateDelayedError, UpdateRefusedError
+from shopfloor_edge.errors import SealError, UpdateDelayedError, UpdateRefusedError
+from shopfloor_edge.identity.secret_files import read_secret
 
 TENANT = "default"
 _ACTION = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -106,8 +107,8 @@ class Campaigns:
             headers["Content-Type"] = "application/json"
         if self._token_file is not None:
             try:
-                token = Path(self._token_file).read_text().strip()
-            except (OSError, UnicodeDecodeError) as e:
+                token = read_secret(Path(self._token_file)).decode().strip()
+            except (OSError, UnicodeDecodeError, SealError) as e:
                 raise UpdateRefusedError(f"{self._token_file}: {e}") from e
             headers["Authorization"] = f"TargetToken {token}"
         return self._http.ask(method, f"{self._base}{path}", headers=headers, body=body)

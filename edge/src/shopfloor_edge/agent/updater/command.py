@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 from shopfloor_contracts.deltas import apply_delta
 from shopfloor_contracts.site import SiteFile
 from shopfloor_contracts.targets import UpdateKind
-from shopfloor_edge.agent.updater.app import describe_device
+from shopfloor_edge.agent.updater.app import describe_device, identity_of
 from shopfloor_edge.agent.updater.campaigns import Campaigns
 from shopfloor_edge.agent.updater.clock import LastKnownTime
 from shopfloor_edge.agent.updater.download import Limits
@@ -77,7 +77,7 @@ def _roll_back(file: SlotsFile, kind: UpdateKind) -> dict[str, object]:
 def _check(site: SiteFile, file: SlotsFile) -> dict[str, object]:
     """Ask registry and campaigns; change nothing."""
     spec, told = site.updates, dict[str, object]()
-    http, now = Http(spec.ca_file), _now(file)
+    http, now = Http(spec.ca_file, identity=identity_of(site)), _now(file)
     if spec.registry_url is not None:
         root = read_root(spec.root_file)
         WebRepository(http, spec.registry_url, file.folder, root).refresh(now)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import urllib3
 
 from shopfloor_edge.errors import OperatorError, UpdateDelayedError
+from shopfloor_edge.identity.client import tls_context
+from shopfloor_edge.identity.device import Identity
 
 CONNECT_S, SILENCE_S = 10.0, 30.0
 MAX_ANSWER_BYTES = 1_000_000
@@ -40,12 +43,16 @@ class Http:
         OperatorError: ``ca_file`` cannot be read.
     """
 
-    def __init__(self, ca_file: str | None = None) -> None:
+    def __init__(self, ca_file: str | None = None, *, identity: Identity | None = None) -> None:
         timeout = urllib3.Timeout(connect=CONNECT_S, read=SILENCE_S)
         self._answering: set[urllib3.BaseHTTPResponse] = set()
         try:
             self._pool = urllib3.PoolManager(
-                num_pools=4, maxsize=2, timeout=timeout, retries=False, ca_certs=ca_file
+                num_pools=4,
+                maxsize=2,
+                timeout=timeout,
+                retries=False,
+                **_tls(ca_file, identity),
             )
         except OSError as e:
             raise OperatorError(f"updates: {ca_file}: {e.strerror or e}") from e
@@ -112,6 +119,15 @@ class Http:
                 response.release_conn()
             else:
                 response.close()
+
+
+def _tls(ca_file: str | None, identity: Identity | None) -> dict[str, Any]:
+    """Return what the pool is told: of our own services with a certificate, TLS 1.3 alone."""
+    if identity is None:
+        return {"ca_certs": ca_file}
+    context = tls_context(ca_file)
+    identity.show(context)
+    return {"ssl_context": context}
 
 
 def _reason(error: Exception) -> str:

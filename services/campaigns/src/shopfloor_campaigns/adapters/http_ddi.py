@@ -6,6 +6,7 @@ Source: https://eclipse.dev/hawkbit/apis/ddi_api/
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,8 +29,12 @@ from shopfloor_campaigns.adapters.writer import Writer
 from shopfloor_campaigns.domain.plan import Plan
 from shopfloor_campaigns.errors import UnknownError
 from shopfloor_contracts import ddi
+from shopfloor_contracts.enrolment import controller_id, is_device_name
 from shopfloor_contracts.evidence import Evidence
 from shopfloor_kit.errors import ProblemError
+from shopfloor_kit.peers import peer_of
+
+log = logging.getLogger(__name__)
 
 PREFIX = "/{tenant}/controller/v1/{device}"
 Tenant = Annotated[str, PathParameter(max_length=63)]
@@ -60,13 +65,22 @@ class _Desk:
         """Return the device and its open action. Raises ``ProblemError`` 401 or 404."""
         if tenant != self.settings.tenant:
             raise ProblemError(404, "not-found", f"no tenant is named {tenant!r}")
+        peer = peer_of(request.scope)
+        mine = peer is not None and is_device_name(peer.name)
+        if peer is not None and mine and controller_id(peer.name) != device:
+            # Another's is told as one that does not exist, whatever token comes along.
+            log.warning("peer asks for another device", extra={"peer": peer.name, "asked": device})
+            raise ProblemError(404, "unknown-device", f"no device is named {device!r}")
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         doors = self.service.memory.doors
         row = doors.known(device)
         if row is None:
             row = await run_in_threadpool(doors.look, self.reader, device)
         gateway = self.settings.gateway_token_sha256
-        if scheme == "TargetToken" and row is not None and holds_token(row.token_sha256, token):
+        if mine:
+            if row is None:
+                raise ProblemError(404, "unknown-device", f"no device is named {device!r}")
+        elif scheme == "TargetToken" and row is not None and holds_token(row.token_sha256, token):
             pass
         elif scheme == "GatewayToken" and gateway is not None and holds_token(gateway, token):
             if row is None:

@@ -1,0 +1,1 @@
+"""Shopfloor's certificate authority: who a device is, and for how long."""

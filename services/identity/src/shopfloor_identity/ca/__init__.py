@@ -1,0 +1,1 @@
+"""The authority itself: keys, certificates, lists of what is revoked. Knows no database."""

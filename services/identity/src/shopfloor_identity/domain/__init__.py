@@ -1,0 +1,1 @@
+"""What is decided without a disk, a network or a framework."""
