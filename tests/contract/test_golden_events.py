@@ -48,6 +48,7 @@ from shopfloor_contracts.events import (
     parse_event,
     source_of,
 )
+from shopfloor_contracts.feedback import FeedbackAction, FeedbackData, Verdict
 from shopfloor_contracts.rules import Metric, Severity
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -252,6 +253,20 @@ EVENTS = {
         camera="door",
         seq=47,
         prevseq=46,
+    ),
+    Kind.FEEDBACK: event(
+        FeedbackData(
+            alert_id=ALERT_ID,
+            rule="queue-too-long",
+            metric=Metric.QUEUE_LENGTH,
+            about="till-1",
+            verdict=Verdict.WRONG,
+            action=FeedbackAction.WRONG,
+            after_s=41.5,
+        ),
+        camera="door",
+        seq=50,
+        prevseq=49,
     ),
     Kind.BIRTH: event(
         BirthData(

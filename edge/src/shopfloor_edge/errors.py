@@ -17,6 +17,7 @@ EdgeError
 │   │   └── DiskFullError
 │   └── UpdateDelayedError     network or server, now; try again
 ├── OutputError                a way to or from the line cannot be opened now; try again
+├── AlertUnknownError          no alert has this identity: reject what asked for it
 └── JournalError               state.db cannot be written now; try again
 """
 
@@ -92,6 +93,14 @@ class SourceRefusedError(SourceUnusableError):
 
 class OutputError(EdgeError):
     """An output of a station, or its trigger, cannot be opened or used now."""
+
+
+class AlertUnknownError(EdgeError):
+    """The alert book holds no such alert (any more)."""
+
+    def __init__(self, alert_id: str) -> None:
+        super().__init__(f"no alert {alert_id[:36]!r} in the alert book")
+        self.alert_id = alert_id
 
 
 class JournalError(EdgeError):

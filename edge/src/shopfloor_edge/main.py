@@ -17,6 +17,7 @@ from shopfloor_edge.commissioning.arguments import (
     add_spc_commands,
     add_update_commands,
 )
+from shopfloor_edge.console.arguments import add_console_command
 from shopfloor_edge.errors import EdgeError, OperatorError
 from shopfloor_edge.logs import configure_logging
 from shopfloor_edge.settings import load_site
@@ -35,6 +36,7 @@ EXAMPLES = """examples:
   shopfloor-edge spc design --p0 .01 --p1 .03 --arl0 1e6  charts of a defect rate
   shopfloor-edge inspect run --recipe board.toml        judge parts until SIGTERM
   shopfloor-edge sense --config machines.toml           listen to machines' sensors
+  shopfloor-edge console --site store.toml              the staff's web app
   shopfloor-edge uplink --state var/demo/state          bytes sent, by day and kind
   shopfloor-edge selftest bundle.tar                    a bundle on its golden clip, here
   shopfloor-edge update status                          what is installed, what is tried
@@ -94,6 +96,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_inspect_commands(
         commands.add_parser("inspect", help="judge every part of a line"), DEFAULT_STATE
+    )
+    add_console_command(
+        commands.add_parser("console", help="the staff's web app; who may sign in"), DEFAULT_STATE
     )
     fetch = commands.add_parser("fetch", help="bring model bundles into the cache")
     fetch.add_argument("bundle", nargs="*", help="names; default: every bundle of the zoo")
@@ -167,6 +172,12 @@ def _inspect(arguments: argparse.Namespace) -> int:
     return int(people.run_inspect(arguments))
 
 
+def _console(arguments: argparse.Namespace) -> int:
+    """Serve the console, or change who may sign in to it."""
+    command = importlib.import_module("shopfloor_edge.console.command")
+    return int(command.run_command(arguments))
+
+
 def _sense(arguments: argparse.Namespace) -> int:
     app = importlib.import_module("shopfloor_edge.sensors.app")
     options = app.Options(arguments.replay, tuple(arguments.relearn))
@@ -183,6 +194,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
 
 
 _BESIDE: dict[str, Callable[[argparse.Namespace], int]] = {
+    "console": _console,
     "fetch": _fetch,
     "inspect": _inspect,
     "sense": _sense,

@@ -10,6 +10,7 @@ import pytest
 
 from fakes.detector import make_clip, make_zoo, zoo_environment
 from shopfloor_contracts.events import Kind
+from shopfloor_edge.journal.alertbook import AlertBook
 from shopfloor_edge.journal.outbox import Outbox
 
 SITE = """site = "s"
@@ -158,3 +159,13 @@ def test_a_slot_whose_product_the_model_does_not_know_is_told(tmp_path, environm
     assert done.returncode == 2
     words = "camera 'door', slot 'left' expects 'bottle', which bundle person-nano does not know"
     assert words in done.stderr
+
+
+def test_the_alert_book_knows_the_alert_and_where_its_clip_lies(run):
+    book = AlertBook(run)
+
+    [row] = book.open(10)
+
+    book.close()
+    assert (row.rule, row.camera, row.about, row.state) == ("keep-out", "door", "all", "open")
+    assert (run / row.evidence).is_file()

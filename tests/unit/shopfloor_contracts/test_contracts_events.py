@@ -47,6 +47,7 @@ from shopfloor_contracts.events import (
     parse_event,
     source_of,
 )
+from shopfloor_contracts.feedback import FeedbackAction, FeedbackData, Verdict
 from shopfloor_contracts.rules import Metric, Severity
 
 STREAM = uuid.UUID("6f1b0c1e-8f53-4a5e-9d61-0d6f7c1b2a3c")
@@ -174,6 +175,16 @@ payloads = st.one_of(
         threshold=st.floats(-1e9, 1e9),
         track=st.none() | counts,
         suppressed=counts,
+    ),
+    st.builds(
+        FeedbackData,
+        alert_id=st.uuids(),
+        rule=slugs,
+        metric=slugs,
+        about=st.none() | slugs,
+        verdict=st.sampled_from(Verdict),
+        action=st.sampled_from(FeedbackAction),
+        after_s=seconds,
     ),
     st.builds(
         BirthData,

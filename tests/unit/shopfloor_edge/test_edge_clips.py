@@ -48,10 +48,11 @@ def test_a_second_alert_falls_into_the_same_clip():
     clips = []
     ring = ClipRing(SPEC, clips.append)
     for number in range(20):
-        ring.keep(f"{NAME}-{number}", number * 0.1)
+        ring.keep(f"{NAME}-{number}", number * 0.1, alert=f"alert-{number}")
         ring.offer(checkers(), np.zeros((0, 4)), number * 0.1)
 
     assert [clip.name for clip in clips] == [f"{NAME}-0"]
+    assert [clip.alerts for clip in clips] == [tuple(f"alert-{number}" for number in range(11))]
 
 
 def test_people_are_masked_before_a_frame_is_kept():

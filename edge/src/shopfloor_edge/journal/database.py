@@ -106,6 +106,54 @@ CREATE TABLE IF NOT EXISTS station_commands (
     command TEXT NOT NULL,
     by TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS alerts (
+    alert_id TEXT PRIMARY KEY,
+    source TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    about TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    raised_at REAL NOT NULL,
+    cleared_at REAL,
+    value REAL NOT NULL,
+    threshold REAL NOT NULL,
+    track INTEGER,
+    note TEXT NOT NULL,
+    evidence TEXT NOT NULL DEFAULT '',
+    state TEXT NOT NULL DEFAULT 'open',
+    verdict TEXT NOT NULL DEFAULT 'none',
+    by TEXT NOT NULL DEFAULT '',
+    at REAL NOT NULL,
+    snoozed_until REAL,
+    escalated_at REAL,
+    settled INTEGER NOT NULL DEFAULT 0,
+    changed INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS alerts_by_age ON alerts (settled, raised_at);
+CREATE INDEX IF NOT EXISTS alerts_by_change ON alerts (changed);
+CREATE INDEX IF NOT EXISTS alerts_by_rule ON alerts (source, rule, settled);
+CREATE TABLE IF NOT EXISTS alert_actions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    alert_id TEXT NOT NULL,
+    action TEXT NOT NULL,
+    by TEXT NOT NULL,
+    at REAL NOT NULL,
+    note TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS alert_actions_by_alert ON alert_actions (alert_id);
+CREATE TABLE IF NOT EXISTS history (
+    began INTEGER NOT NULL,
+    camera TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    about TEXT NOT NULL,
+    window_s REAL NOT NULL,
+    covered_s REAL NOT NULL,
+    sums TEXT NOT NULL,
+    maxima TEXT NOT NULL,
+    cells BLOB NOT NULL,
+    PRIMARY KEY (began, camera, kind, about)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS history_days (day INTEGER PRIMARY KEY);
 INSERT OR IGNORE INTO counters VALUES ('outbox_rows', 0), ('outbox_bytes', 0);
 CREATE TRIGGER IF NOT EXISTS outbox_in AFTER INSERT ON outbox BEGIN
     UPDATE counters SET value = value + 1 WHERE name = 'outbox_rows';
@@ -126,10 +174,11 @@ END;
 """
 
 
-def connect(folder: Path, *, durable: bool) -> sqlite3.Connection:
+def connect(folder: Path, *, durable: bool, any_thread: bool = False) -> sqlite3.Connection:
     """Open ``state.db`` in ``folder``, making both when absent.
 
     Args:
+        any_thread: the caller sees to it that one thread at a time uses it.
         durable: commits are on the disk before they return; without it the last commits may
             be lost with the power, never torn.
 
@@ -139,7 +188,10 @@ def connect(folder: Path, *, durable: bool) -> sqlite3.Connection:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         connection = sqlite3.connect(
-            folder / FILE_NAME, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None
+            folder / FILE_NAME,
+            timeout=BUSY_TIMEOUT_MS / 1000,
+            isolation_level=None,
+            check_same_thread=not any_thread,
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from shopfloor_contracts.alerts import AlertData
 from shopfloor_contracts.events import (
     EVENT_ADAPTER,
     Event,
@@ -27,7 +28,7 @@ from shopfloor_contracts.events import (
     kind_of,
 )
 from shopfloor_contracts.windows import Window
-from shopfloor_edge.journal import ledger
+from shopfloor_edge.journal import alerts, history, ledger
 from shopfloor_edge.journal.database import add, connect, transaction
 from shopfloor_edge.journal.usage import Used, add_used, sent_on
 
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 PRIORITY = {
     Kind.ALERT: 3,
+    Kind.FEEDBACK: 2,
     Kind.TRAFFIC: 2,
     Kind.INSPECTION: 2,
     Kind.SENSOR: 2,
@@ -124,6 +126,9 @@ class Outbox:
                     seq += 1
                 if isinstance(draft.data, Window):
                     ledger.enter(self._connection, kind_of(draft.data), draft.source, draft.data)
+                    history.enter(self._connection, draft.source, draft.data)
+                if isinstance(draft.data, AlertData):
+                    alerts.enter(self._connection, draft.source, draft.data)
             self._connection.execute("UPDATE stream SET next_seq = ?", (seq,))
             add(self._connection, "events_committed", len(drafts))
             ledger.trim(self._connection)

@@ -21,10 +21,13 @@ from shopfloor_edge.cameras.choose import CameraOpener
 from shopfloor_edge.cameras.mailbox import Bell
 from shopfloor_edge.cameras.supervisor import CameraSupervisor
 from shopfloor_edge.cameras.uris import Medium, medium_of
+from shopfloor_edge.errors import JournalError
 from shopfloor_edge.inference.choose import Chosen
+from shopfloor_edge.journal.alertbook import keep_evidence
+from shopfloor_edge.journal.database import connect
 from shopfloor_edge.journal.trials import Trials
 from shopfloor_edge.vision.attempt import AttemptWatch
-from shopfloor_edge.vision.clips import ClipRing, ClipStore, ClipWriter
+from shopfloor_edge.vision.clips import Clip, ClipRing, ClipStore, ClipWriter
 from shopfloor_edge.vision.clock import Clock
 from shopfloor_edge.vision.evidence import SceneRecorder
 from shopfloor_edge.vision.loop import InferenceLoop, OnCrossing, Station
@@ -143,9 +146,21 @@ def _clip_writer(site: SiteFile, state: Path) -> ClipWriter | None:
     if not site.evidence.enabled:
         return None
     store = ClipStore(state / EVIDENCE_FOLDER, site.evidence, clock=time.time)
-    writer = ClipWriter(store)
+    writer = ClipWriter(store, lambda clip, path: _say_where(state, clip, path))
     writer.start()
     return writer
+
+
+def _say_where(state: Path, clip: Clip, path: Path) -> None:
+    """Tell the alert book which clip shows its alerts."""
+    try:
+        connection = connect(state, durable=False)
+        try:
+            keep_evidence(connection, list(clip.alerts), str(path.relative_to(state)))
+        finally:
+            connection.close()
+    except JournalError as e:
+        log.warning("clip is kept, its alerts do not know", extra={"reason": str(e)})
 
 
 def _station(

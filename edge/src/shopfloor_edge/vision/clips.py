@@ -49,6 +49,8 @@ class Clip:
     name: str
     """File name without its ending: UTC time, camera, rule."""
     stills: tuple[Still, ...]
+    alerts: tuple[str, ...] = ()
+    """Identities of the alerts that it shows."""
 
 
 class ClipStore:
@@ -104,10 +106,16 @@ class ClipStore:
 
 
 class ClipWriter:
-    """Encodes and stores clips in a thread of its own, so that counting goes on meanwhile."""
+    """Encodes and stores clips in a thread of its own, so that counting goes on meanwhile.
 
-    def __init__(self, store: ClipStore) -> None:
-        self._store = store
+    Args:
+        on_kept: told, in that thread, of each clip that is stored and where.
+    """
+
+    def __init__(
+        self, store: ClipStore, on_kept: Callable[[Clip, Path], None] | None = None
+    ) -> None:
+        self._store, self._on_kept = store, on_kept
         self._waiting: queue.Queue[Clip | None] = queue.Queue(maxsize=WAITING_MAX)
         self._thread = threading.Thread(target=self._run, name="clips", daemon=True)
         self.dropped = 0
@@ -136,9 +144,12 @@ class ClipWriter:
             log.warning("old clips cannot be deleted", extra={"reason": str(e)})
         while (clip := self._waiting.get()) is not None:
             try:
-                self._store.add(clip)
+                path = self._store.add(clip)
             except OSError as e:
                 self._lose(clip, str(e))
+                continue
+            if self._on_kept is not None:
+                self._on_kept(clip, path)
 
     def _lose(self, clip: Clip, reason: str) -> None:
         self.dropped += 1
@@ -156,6 +167,7 @@ class ClipRing:
         self._spec, self._put = spec, put
         self._ring: deque[Still] = deque()
         self._wanted: str | None = None
+        self._alerts: list[str] = []
         self._ends_at_s = 0.0
 
     def offer(self, planes: Planes, boxes: NDArray[np.floating], at_s: float) -> None:
@@ -173,16 +185,23 @@ class ClipRing:
         while at_s - self._ring[0].at_s > span_s:
             self._ring.popleft()
 
-    def keep(self, name: str, at_s: float) -> None:
-        """Begin a clip around ``at_s``, unless one is being gathered."""
+    def keep(self, name: str, at_s: float, *, alert: str = "") -> None:
+        """Begin a clip around ``at_s``, unless one is being gathered.
+
+        Args:
+            alert: identity of the alert that the clip shows.
+        """
         if self._wanted is None:
             self._wanted, self._ends_at_s = name, at_s + self._spec.after_s
+        if alert:
+            self._alerts.append(alert)
 
     def finish(self) -> None:
         """Hand over the clip that is being gathered, complete or not."""
         if self._wanted is not None and self._ring:
-            self._put(Clip(self._wanted, tuple(self._ring)))
+            self._put(Clip(self._wanted, tuple(self._ring), tuple(self._alerts)))
         self._wanted = None
+        self._alerts.clear()
 
 
 def encode(stills: tuple[Still, ...]) -> bytes:

@@ -191,7 +191,8 @@ class InferenceLoop:
             log.info("alert", extra=fields)
             clips = station.watch.clips
             if alert.state is AlertState.RAISED and clips is not None and at_s is not None:
-                clips.keep(f"{alert.at:%Y%m%dT%H%M%S}-{station.name}-{alert.rule}", at_s)
+                name = f"{alert.at:%Y%m%dT%H%M%S}-{station.name}-{alert.rule}"
+                clips.keep(name, at_s, alert=str(alert.alert_id))
 
     def _follow_clock(self) -> None:
         """End live cameras' windows early when somebody set the clock."""

@@ -36,6 +36,7 @@ from shopfloor_contracts.base import (
     refuse_twins,
 )
 from shopfloor_contracts.errors import EventRejectedError
+from shopfloor_contracts.feedback import FeedbackData
 from shopfloor_contracts.identity import event_id_text
 from shopfloor_contracts.windows import Instant, ShortText, Window
 
@@ -60,6 +61,7 @@ class Kind(StrEnum):
     INSPECTION = "inspection"
     SENSOR = "sensor"
     ALERT = "alert"
+    FEEDBACK = "feedback"
 
 
 DURABLE_KINDS = frozenset(
@@ -73,6 +75,7 @@ DURABLE_KINDS = frozenset(
         Kind.INSPECTION,
         Kind.SENSOR,
         Kind.ALERT,
+        Kind.FEEDBACK,
     }
 )
 """Kinds that pass through the outbox and are acknowledged; the others describe the moment."""
@@ -293,6 +296,13 @@ class AlertEvent(EnvelopeFields):
     data: AlertData
 
 
+class FeedbackEvent(EnvelopeFields):
+    """``shopfloor.feedback.v1``"""
+
+    type: Literal["shopfloor.feedback.v1"] = "shopfloor.feedback.v1"
+    data: FeedbackData
+
+
 class BirthEvent(EnvelopeFields):
     """``shopfloor.birth.v1``"""
 
@@ -324,6 +334,7 @@ Event = Annotated[
     | InspectionEvent
     | SensorEvent
     | AlertEvent
+    | FeedbackEvent
     | BirthEvent
     | DeathEvent
     | HeartbeatEvent,
@@ -339,6 +350,7 @@ EventData = (
     | InspectionData
     | SensorData
     | AlertData
+    | FeedbackData
     | BirthData
     | DeathData
     | HeartbeatData

@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from shopfloor_contracts.base import Digest, Operator, Slug, refuse_twins
+from shopfloor_contracts.console import ConsoleSpec
 from shopfloor_contracts.errors import SiteFileError
 from shopfloor_contracts.polygons import crosses_itself, has_area
 from shopfloor_contracts.problems import describe
@@ -267,6 +268,7 @@ class SiteFile(Operator):
     metrics: MetricsSpec = MetricsSpec()
     evidence: EvidenceSpec = EvidenceSpec()
     updates: UpdatesSpec = UpdatesSpec()
+    console: ConsoleSpec = ConsoleSpec()
     cameras: Annotated[list[CameraSpec], Field(min_length=1, max_length=64)]
     alerts: AlertsSpec = AlertsSpec()
     rules: Annotated[list[RuleSpec], Field(max_length=256)] = Field(default_factory=list)

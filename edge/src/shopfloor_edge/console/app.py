@@ -1,0 +1,175 @@
+"""The process: puts the console together and serves it until told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from shopfloor_contracts.console import ConsoleSpec
+from shopfloor_contracts.site import SiteFile
+from shopfloor_edge.console.attempts import Attempts
+from shopfloor_edge.console.audit import AuditTrail
+from shopfloor_edge.console.desk import Desk
+from shopfloor_edge.console.guard import Guard
+from shopfloor_edge.console.live import Live
+from shopfloor_edge.console.navigation import places
+from shopfloor_edge.console.people import Staff
+from shopfloor_edge.console.render import Templates
+from shopfloor_edge.console.sessions import Sessions, Tablets
+from shopfloor_edge.console.store import Store
+from shopfloor_edge.errors import EdgeError, OperatorError
+
+log = logging.getLogger(__name__)
+
+STOP_S = 3
+"""After that, connections that are still open are cut."""
+KEEP_ALIVE_S, CONNECTIONS_MAX = 30, 400
+"""Of 20 tablets each holds one stream and asks for a page's parts beside."""
+
+
+def build_desk(
+    site: SiteFile, state: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Desk:
+    """Open the state folder and put the parts together.
+
+    Raises:
+        JournalError: the folder cannot be written.
+    """
+    store, staff = Store(state), Staff(state)
+    return Desk(
+        site=site,
+        state=state,
+        clock=clock,
+        templates=Templates(site.site, site.time_zone, site.console.languages),
+        audit=AuditTrail(store, clock),
+        staff=staff,
+        sessions=Sessions(store, staff, clock),
+        tablets=Tablets(store, clock),
+        attempts=Attempts(clock),
+        live=Live(),
+        store=store,
+    )
+
+
+def build_app(desk: Desk) -> FastAPI:
+    """Return the application: the guard, and every page that is installed."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        desk.live.close()
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    for name in ("files", "sign_in", *(place.name for place in places())):
+        module = import_module(f"shopfloor_edge.console.pages.{name}")
+        app.include_router(module.router(desk))
+    app.add_exception_handler(HTTPException, _sorry(desk))
+    app.add_exception_handler(EdgeError, _sorry(desk))
+    app.add_middleware(
+        Guard,
+        sessions=desk.sessions,
+        tablets=desk.tablets,
+        audit=desk.audit,
+        languages=desk.site.console.languages,
+    )
+    return app
+
+
+def run_console(site: SiteFile, state: Path, address_file: Path | None = None) -> int:
+    """Serve until SIGTERM.
+
+    Raises:
+        OperatorError: it cannot listen where the site file says, or the certificate is no good.
+        JournalError: the state folder cannot be written.
+    """
+    desk = build_desk(site, state)
+    desk.staff.entries()
+    server = Server(_config(build_app(desk), site.console), desk.live)
+    with _listen(site.console) as listener:
+        if address_file is not None:
+            scheme = "https" if site.console.cert_file else "http"
+            host, port = listener.getsockname()[:2]
+            part = address_file.with_name(address_file.name + ".new")
+            part.write_text(f"{scheme}://{host}:{port}\n")
+            part.replace(address_file)
+        server.run(sockets=[listener])
+    desk.close()
+    return 0
+
+
+class Server(uvicorn.Server):
+    """Ends the live streams first, since they would never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._live.close()
+        await super().shutdown(sockets)
+
+
+def _config(app: FastAPI, spec: ConsoleSpec) -> uvicorn.Config:
+    """Return the server's settings.
+
+    Raises:
+        OperatorError: certificate or key cannot be used.
+    """
+    context = _tls(spec)
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        limit_concurrency=CONNECTIONS_MAX,
+        ssl_certfile=spec.cert_file,
+        ssl_context_factory=None if context is None else lambda _config, _default: context,
+    )
+
+
+def _tls(spec: ConsoleSpec) -> ssl.SSLContext | None:
+    if spec.cert_file is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_cert_chain(spec.cert_file, spec.key_file)
+    except OSError as e:
+        files = f"{spec.cert_file}, {spec.key_file}"
+        raise OperatorError(f"[console] cert_file, key_file: {files}: {e}") from e
+    return context
+
+
+def _listen(spec: ConsoleSpec) -> socket.socket:
+    family = socket.AF_INET6 if ":" in spec.host else socket.AF_INET
+    try:
+        return socket.create_server((spec.host, spec.port), family=family, backlog=256)
+    except OSError as e:
+        raise OperatorError(
+            f"[console] cannot listen on {spec.host}:{spec.port}: {e.strerror or e}"
+        ) from e
+
+
+def _sorry(desk: Desk) -> Callable[[Request, Exception], Response]:
+    """Return what answers an error with a page."""
+
+    def answer(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 503
+        if not isinstance(error, HTTPException):
+            log.warning("a page cannot be made", extra={"reason": str(error)})
+        return desk.page(request, "error.html", status=status, code=status)
+
+    return answer
