@@ -20,7 +20,7 @@ BACKBONE = "yolox-nano"
 
 
 def learner(folder: Path) -> Callable[[Grey], PatchNet]:
-    """Return what learns a good part's product, once each, into folders below ``folder``."""
+    """Return what learns a good part's product into folders below ``folder``; keeps the last."""
     eyes, known = Eyes(find_model(BACKBONE)), dict[str, PatchNet]()
 
     def net_of(good: Grey) -> PatchNet:
@@ -29,6 +29,8 @@ def learner(folder: Path) -> Callable[[Grey], PatchNet]:
             random = np.random.default_rng(1)
             parts = [filled(as_seen(good, random)) for _ in range(PICTURES)]
             make(eyes, parts, Wish(name), out=folder / name)
+            # Each holds a runtime of its own.
+            known.clear()
             known[name] = PatchNet(folder / name)
         return known[name]
 
