@@ -145,6 +145,12 @@ train-inspection: setup ## train the judge that names defects into var/train/ins
 	  --windows var/train/inspection/windows.npz --out var/train/inspection/pcb-differences \
 	  $(if $(shell grep -ow -m1 -e avx512_bf16 -e amx_bf16 /proc/cpuinfo 2>/dev/null),--half)
 
+train-one-class: setup ## let the one-class judge learn DeepPCB's good boards, not shipped: a minute (wants the mirror)
+	@$(PY)/python -m shopfloor_demo.pcb_good --mirror $(or $(SHOPFLOOR_MIRROR),../shared) \
+	  --out var/train/inspection/pcb-good
+	@OMP_NUM_THREADS=1 $(PY)/shopfloor-models one-class --good var/train/inspection/pcb-good \
+	  --backbone yolox-nano --licence "research only" --out var/train/inspection/pcb-one-class
+
 eval-inspection: setup ## what each judge finds on DeepPCB: var/eval/inspection.json and .png (wants the mirror)
 	@OMP_NUM_THREADS=1 $(PY)/python tests/perf/eval_inspection.py
 

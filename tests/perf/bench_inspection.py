@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from inspection_judges import NO_BUNDLE, data_folder, entries, machine
+from inspection_judges import NO_BUNDLE, NO_ONE_CLASS, data_folder, entries, machine
 from rich.console import Console
 from rich.table import Table
 
@@ -82,6 +82,8 @@ def main() -> int:
     console.print(table)
     if "trained" not in rows:
         console.print(NO_BUNDLE)
+    if "anomaly" not in rows:
+        console.print(NO_ONE_CLASS)
     report = {
         "machine": machine(),
         "load": os.getloadavg()[0],

@@ -11,6 +11,7 @@ from pathlib import Path
 from shopfloor_demo.errors import OperatorError
 from shopfloor_demo.pcb import THRESHOLD
 from shopfloor_demo.settings import REPOSITORY, read_settings
+from shopfloor_edge.inspection.judges.anomaly import BAND, AnomalyJudge, PatchNet
 from shopfloor_edge.inspection.judges.cascade import Cascade
 from shopfloor_edge.inspection.judges.template import TemplateJudge
 from shopfloor_edge.inspection.judges.trained import Band, DifferenceNet, TrainedJudge
@@ -18,7 +19,9 @@ from shopfloor_edge.inspection.ports import Grey, Judge
 from shopfloor_edge.inspection.registration import Reference
 
 BUNDLE = REPOSITORY / "var" / "train" / "inspection" / "pcb-differences"
+ONE_CLASS = REPOSITORY / "var" / "train" / "inspection" / "pcb-one-class"
 NO_BUNDLE = "no trained judge: 'make train-inspection' makes it"
+NO_ONE_CLASS = "no anomaly judge: 'make train-one-class' makes it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,28 @@ class Entry:
 
 
 def entries() -> dict[str, Entry]:
-    """Return the judges by name; those that want the trained bundle only where it is."""
+    """Return the judges by name; those that want a bundle only where it is."""
     template = Entry(_template, names_classes=False, lenient=_template)
-    if not (BUNDLE / "manifest.json").is_file():
-        return {"template": template}
+    found = {"template": template}
+    if (BUNDLE / "manifest.json").is_file():
+        found |= _trained()
+    if (ONE_CLASS / "manifest.json").is_file():
+        net = PatchNet(ONE_CLASS)
+        found["anomaly"] = anomaly(lambda _: net)
+    return found
+
+
+def anomaly(net_of: Callable[[Grey], PatchNet]) -> Entry:
+    """Return the one-class judge, with the network that belongs to a good part."""
+
+    def make(good: Grey, band: Band = BAND) -> Judge:
+        return AnomalyJudge(Reference(good, THRESHOLD), net_of(good), band)
+
+    # Below this, scores of patches run into one another and a box is the whole part.
+    return Entry(make, names_classes=False, lenient=lambda good: make(good, Band(0.05, 0.5)))
+
+
+def _trained() -> dict[str, Entry]:
     net = DifferenceNet(BUNDLE)
 
     def trained(good: Grey) -> Judge:
@@ -50,7 +71,6 @@ def entries() -> dict[str, Entry]:
         return Cascade(TemplateJudge(reference), TrainedJudge(reference, net))
 
     return {
-        "template": template,
         "trained": Entry(trained, names_classes=True, lenient=lenient),
         "cascade": Entry(cascade, names_classes=False, lenient=cascade),
     }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from shopfloor_contracts.errors import ContractError
-from shopfloor_models.commands import bundles, data, judging, training
+from shopfloor_models.commands import bundles, data, judging, one_class, training
 from shopfloor_models.errors import ModelsError
 from shopfloor_models.export.targets import ALIASES, TARGETS
 from shopfloor_models.files import disk_reason
@@ -26,6 +26,7 @@ EXAMPLES = """examples:
   shopfloor-models data check my.toml
   shopfloor-models train --data my.toml --out runs/first --epochs 30
   shopfloor-models specialise --footage videos/ --teacher yolox-nano --out runs/site
+  shopfloor-models one-class --good good/ --backbone yolox-nano --out runs/valve
   shopfloor-models export runs/first/network.onnx --target onnx-int8 --calibration frames/ --out b/
   shopfloor-models pack b/ --out my-shop-1.bundle
   shopfloor-models inspect runs/first/my-shop-1.bundle
@@ -65,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_footage(special)
     _add_training(special)
     special.set_defaults(run=training.specialise)
+    _add_one_class(_verb(verbs, "one-class", "learn good parts, for an inspection judge"))
     _add_bundles(verbs)
     _add_judging(verbs)
     return parser
@@ -80,6 +82,25 @@ def _verb(verbs: Verbs, name: str, summary: str) -> argparse.ArgumentParser:
         epilog="\n".join(["examples:", *lines]) if lines else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def _add_one_class(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--good", type=Path, required=True, metavar="DIR", help="pictures")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the unpacked bundle")
+    parser.add_argument(
+        "--backbone", default="yolox-nano", metavar="NAME|BUNDLE", help="a detector to see with"
+    )
+    parser.add_argument("--patches", type=_positive, default=1000, help="that are remembered")
+    parser.add_argument(
+        "--reviewed", type=float, default=0.02, help="share of good parts that people may see"
+    )
+    parser.add_argument(
+        "--failed", type=float, default=0.001, help="share of good parts that may be failed"
+    )
+    parser.add_argument("--name", help="of the bundle; default: the folder's")
+    parser.add_argument("--licence", help="of the bundle, as SPDX names it; default: backbone's")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.set_defaults(run=one_class.learn)
 
 
 def _add_bundles(verbs: Verbs) -> None:

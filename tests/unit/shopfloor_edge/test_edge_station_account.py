@@ -11,13 +11,12 @@ from scipy.stats import binomtest
 from shopfloor_contracts.alerts import AlertData, AlertState
 from shopfloor_contracts.recipes import ChartSpec, WatchSpec, parse_recipe
 from shopfloor_edge.inspection.arrivals import Trigger
-from shopfloor_edge.inspection.feedback import wilson
+from shopfloor_edge.inspection.feedback import rates_of, wilson
 from shopfloor_edge.inspection.ports import Finding, Judgement, Verdict
 from shopfloor_edge.journal.outbox import Outbox
 from shopfloor_edge.journal.parts import Overrule, PartBook, PartRow, overrule, read_overrules
 from shopfloor_edge.main import main
 from shopfloor_edge.station.ledger import StationLedger
-from shopfloor_edge.station.people import rates_of
 from shopfloor_edge.station.watching import build_guard, put_away, take_up
 
 RECIPE = parse_recipe(

@@ -224,6 +224,16 @@ def test_a_network_judges_where_the_recipe_says_so(files, kind, judge):
     assert [type(one) for one in judges.values()] == [judge]
 
 
+def test_the_anomaly_judge_takes_no_bundle_of_another_task(files):
+    write_bundle(files.folder / "net", network())
+    files.recipe.write_text(
+        files.recipe.read_text() + '\n[judge]\nkind = "anomaly"\nnetwork = "net"\n'
+    )
+
+    with pytest.raises(BundleError, match="not to score-patches"):
+        build_judges(load_recipe(files.recipe))
+
+
 def test_a_judge_without_its_network_is_named(files):
     files.recipe.write_text(
         files.recipe.read_text() + '\n[judge]\nkind = "trained"\nnetwork = "net"\n'

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+from shopfloor_edge.inspection.ports import Verdict
 
 Z_95 = 1.959964
 """95 % of a normal distribution lie within so many standard deviations."""
@@ -22,6 +26,28 @@ class Rate:
     def share(self) -> float | None:
         """``wrong`` of ``seen``; None when nobody looked."""
         return self.wrong / self.seen if self.seen else None
+
+
+class Said(Protocol):
+    """What a person says of a part."""
+
+    @property
+    def verdict(self) -> str:
+        """What the station had said."""
+
+    @property
+    def good(self) -> bool:
+        """Whether the part is good."""
+
+
+def rates_of(overrules: Sequence[Said]) -> dict[str, Rate]:
+    """Return escapes among passed and false rejects among failed parts that people looked at."""
+    passed = [said for said in overrules if said.verdict == Verdict.PASS]
+    failed = [said for said in overrules if said.verdict == Verdict.FAIL]
+    return {
+        "escapes": wilson(sum(not said.good for said in passed), len(passed)),
+        "false_rejects": wilson(sum(said.good for said in failed), len(failed)),
+    }
 
 
 def wilson(wrong: int, seen: int, z: float = Z_95) -> Rate:

@@ -24,6 +24,7 @@ from shopfloor_edge.inspection.triggers.gpio import GpioTriggers
 from shopfloor_edge.inspection.triggers.mqtt import MqttTriggers
 from shopfloor_edge.inspection.triggers.opcua import OpcUaTriggers
 from shopfloor_edge.inspection.triggers.settle import SettleWatch
+from shopfloor_edge.journal.part_views import EVIDENCE_FOLDER
 from shopfloor_edge.journal.parts import PartBook
 from shopfloor_edge.station.judging import build_judges, digest_of, judge_golden
 from shopfloor_edge.station.ledger import StationLedger
@@ -35,7 +36,6 @@ from shopfloor_edge.station.watching import build_guard
 log = logging.getLogger(__name__)
 
 OUTBOX_ROWS, OUTBOX_BYTES = 200_000, 200_000_000
-EVIDENCE_FOLDER = "inspection"
 
 
 def run_station(recipe_path: Path, state: Path, *, dry_run: bool = False) -> int:

@@ -10,6 +10,7 @@ EXAMPLES = """examples:
   shopfloor-edge inspect run --recipe board.toml          inspect until SIGTERM
   shopfloor-edge inspect run --recipe board.toml --dry-run  judge, and tell the line nothing
   shopfloor-edge inspect status --state var/state         totals, and why the line stands
+  shopfloor-edge inspect stop --by maria                  stop the line now
   shopfloor-edge inspect restart --by maria               a person has looked at a stopped line
   shopfloor-edge inspect release --by maria               judge the golden parts again
   shopfloor-edge inspect overrule --part 812 --as good --by maria
@@ -28,19 +29,20 @@ def add_inspect_commands(parser: argparse.ArgumentParser, default_state: Path) -
     for command in (run, check):
         command.add_argument("--recipe", type=Path, required=True, metavar="FILE")
     status = actions.add_parser("status", help="totals, charts, and why the line stands")
+    stop = actions.add_parser("stop", help="stop the line")
     restart = actions.add_parser("restart", help="let a stopped line run again")
     release = actions.add_parser("release", help="judge the golden parts again")
     overrule = actions.add_parser("overrule", help="say what a part really was")
     overrule.add_argument("--part", type=int, required=True, metavar="N", help="station's number")
     overrule.add_argument("--as", dest="said", choices=["good", "bad"], required=True)
-    for command in (restart, release, overrule):
+    for command in (stop, restart, release, overrule):
         command.add_argument("--by", required=True, metavar="NAME", help="who says so")
     rates = actions.add_parser("rates", help="escape and false-reject rates, with confidence")
     labels = actions.add_parser("labels", help="write overruled parts as labelled data")
     labels.add_argument("--out", type=Path, required=True, metavar="DIR")
     for command in (check, status, rates):
         command.add_argument("--json", action="store_true", help="print one JSON object")
-    for command in (run, status, restart, release, overrule, rates, labels):
+    for command in (run, status, stop, restart, release, overrule, rates, labels):
         command.add_argument(
             "--state",
             type=Path,
@@ -48,5 +50,5 @@ def add_inspect_commands(parser: argparse.ArgumentParser, default_state: Path) -
             metavar="DIR",
             help=f"folder of state.db (default {default_state})",
         )
-    for command in (status, restart, release, overrule, rates, labels):
+    for command in (status, stop, restart, release, overrule, rates, labels):
         command.add_argument("--station", metavar="NAME", help="where a device has several")

@@ -9,12 +9,15 @@ from pathlib import Path
 from shopfloor_contracts.recipes import JudgeSpec, ProductSpec, Recipe
 from shopfloor_edge.errors import OperatorError
 from shopfloor_edge.inspection.capture import read_grey
+from shopfloor_edge.inspection.judges.anomaly import AnomalyJudge, PatchNet
 from shopfloor_edge.inspection.judges.cascade import Cascade
 from shopfloor_edge.inspection.judges.template import CLASS, TemplateJudge, Tolerance
 from shopfloor_edge.inspection.judges.trained import Band, DifferenceNet, TrainedJudge
 from shopfloor_edge.inspection.ports import Judge, Verdict
 from shopfloor_edge.inspection.registration import Reference
 from shopfloor_edge.spc.guard import ALL
+
+Network = DifferenceNet | PatchNet
 
 
 def build_judges(recipe: Recipe) -> dict[str, Judge]:
@@ -25,7 +28,7 @@ def build_judges(recipe: Recipe) -> dict[str, Judge]:
             judge knows; says which.
         BundleError: the judge's network cannot be used; says why.
     """
-    network = None if recipe.judge.network is None else DifferenceNet(Path(recipe.judge.network))
+    network = _network(recipe.judge)
     classes = _classes(recipe.judge, network)
     unknown = [w.name for w in recipe.watch if w.name not in (ALL, *classes)]
     if unknown:
@@ -39,7 +42,13 @@ def build_judges(recipe: Recipe) -> dict[str, Judge]:
     }
 
 
-def _classes(spec: JudgeSpec, network: DifferenceNet | None) -> tuple[str, ...]:
+def _network(spec: JudgeSpec) -> Network | None:
+    if spec.network is None:
+        return None
+    return (PatchNet if spec.kind == "anomaly" else DifferenceNet)(Path(spec.network))
+
+
+def _classes(spec: JudgeSpec, network: Network | None) -> tuple[str, ...]:
     """Return the classes of defects that a judge can tell."""
     if network is None:
         return (CLASS,)
@@ -47,11 +56,14 @@ def _classes(spec: JudgeSpec, network: DifferenceNet | None) -> tuple[str, ...]:
     return (*network.classes, CLASS) if spec.kind == "cascade" else network.classes
 
 
-def _judge(reference: Reference, spec: JudgeSpec, network: DifferenceNet | None) -> Judge:
+def _judge(reference: Reference, spec: JudgeSpec, network: Network | None) -> Judge:
+    band = Band(spec.review_at, spec.fail_at)
+    if isinstance(network, PatchNet):
+        return AnomalyJudge(reference, network, band)
     template = TemplateJudge(reference, Tolerance(edge_px=spec.edge_px, area_px=spec.area_px))
     if network is None:
         return template
-    trained = TrainedJudge(reference, network, Band(spec.review_at, spec.fail_at))
+    trained = TrainedJudge(reference, network, band)
     return Cascade(template, trained) if spec.kind == "cascade" else trained
 
 

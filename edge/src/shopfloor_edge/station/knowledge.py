@@ -31,6 +31,10 @@ class Knowledge:
     doubts_in_a_row: int = 0
     all_time: dict[str, int] = field(default_factory=dict)
     """Parts by verdict since the book was begun."""
+    golden: dict[str, Any] = field(default_factory=dict)
+    """When the golden parts were judged last (``at_s``), and those ``misjudged``."""
+    stopped_by: str = ""
+    """Who stopped the line; empty when a chart or blindness did."""
 
 
 def new_tally(at_s: float, window_s: float) -> Tally:
@@ -48,6 +52,8 @@ def dump(knowledge: Knowledge) -> str:
             "told": knowledge.told,
             "doubts_in_a_row": knowledge.doubts_in_a_row,
             "all_time": knowledge.all_time,
+            "golden": knowledge.golden,
+            "stopped_by": knowledge.stopped_by,
         }
     )
 
@@ -65,6 +71,8 @@ def load(text: str, guard: LineGuard, recipe: Recipe, at_s: float) -> Knowledge:
         kept["told"],
         kept["doubts_in_a_row"],
         kept["all_time"],
+        kept.get("golden", {}),
+        kept.get("stopped_by", ""),
     )
 
 

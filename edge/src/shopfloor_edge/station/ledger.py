@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 MISSED = "missed"
 MAX_GAP = 100_000
 """Parts that can go by unseen, eight hours at 200 a minute; more is another count, not a gap."""
-BLIND = "blind"
+BLIND, PERSON = "blind", "person"
 
 
 class StationLedger:
@@ -100,9 +100,11 @@ class StationLedger:
     def released(self, at_s: float, wrong: list[str], *, restart: bool) -> None:
         """Take what the golden parts gave; with ``restart`` the charts begin again."""
         self._wrong = wrong
+        self._known.golden = {"at_s": at_s, "misjudged": wrong}
         drafts: list[Draft] = []
         if restart:
             self._known.guard.restart()
+            self._known.stopped_by = ""
             self._known.doubts_in_a_row = 0
             drafts += self._alarms.set(DEFECT_RATE, at_s, None)
             drafts += self._alarms.set(LINE_STOP, at_s, None)
@@ -110,6 +112,18 @@ class StationLedger:
         if wrong or not self._is_blind:
             drafts += self._alarms.set(STATION, at_s, cause)
         self._write([], drafts)
+
+    def stopped(self, at_s: float, by: str) -> None:
+        """Stop the line because a person says so; a line that stands already stays as it is."""
+        known = self._known
+        if known.guard.state is LineState.STOPPED:
+            return
+        known.guard.stop(PERSON)
+        known.stopped_by = by
+        known.tally.stops += 1
+        self._count("stops", 1)
+        # No name in an event: it may leave the site.
+        self._write([], self._alarms.set(LINE_STOP, at_s, Cause(note="stopped by a person")))
 
     def watched(self, elapsed_s: float) -> None:
         """Add to the time in which the station looked."""
@@ -151,6 +165,8 @@ class StationLedger:
         return self._known.doubts_in_a_row >= self._recipe.blind_after
 
     def _reason(self) -> str:
+        if self._known.stopped_by:
+            return "stopped by a person"
         if self._is_blind:
             return f"{self._recipe.blind_after} parts in a row without a judgement"
         return "defect rate"

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.1
 """Between heartbeats; the keeper takes eight that stay out for a dead station."""
-RESTART, RELEASE = "restart", "release"
+RESTART, RELEASE, STOP = "restart", "release", "stop"
 LATE, NO_PICTURE, OVERFLOW = "late", "no-picture", "trigger-storm"
 
 
@@ -85,7 +85,11 @@ class StationLoop:
         self._equipment.line.beat()
         for command, by in self._ledger.book.take_commands():
             log.info("command", extra={"command": command, "by": by})
-            self._release(command)
+            if command == STOP:
+                self._ledger.stopped(self._clock.wall(), by)
+                self._show()
+            else:
+                self._release(command)
         shift = time.strftime("%H:%M", time.localtime(self._clock.wall()))
         if shift != self._shift and shift in self._recipe.shifts:
             self._release("shift")

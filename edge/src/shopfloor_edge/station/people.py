@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from shopfloor_edge.errors import OperatorError
-from shopfloor_edge.inspection.feedback import Rate, wilson
-from shopfloor_edge.inspection.ports import Verdict
+from shopfloor_edge.inspection.feedback import rates_of
+from shopfloor_edge.journal.part_views import EVIDENCE_FOLDER
 from shopfloor_edge.journal.parts import (
     Overrule,
     give_command,
@@ -22,7 +22,7 @@ from shopfloor_edge.journal.parts import (
     read_parts,
     stations_of,
 )
-from shopfloor_edge.station.app import EVIDENCE_FOLDER, run_station
+from shopfloor_edge.station.app import run_station
 from shopfloor_edge.station.judging import build_judges, judge_golden
 from shopfloor_edge.station.recipe_file import load_recipe
 
@@ -46,7 +46,7 @@ def run_inspect(arguments: argparse.Namespace) -> int:
 def _converse(folder: Path, arguments: argparse.Namespace) -> int:
     """Run an action on the book of a station, which may be running."""
     station = _station(folder, arguments.station)
-    if arguments.action in ("restart", "release"):
+    if arguments.action in ("stop", "restart", "release"):
         give_command(folder, station, arguments.action, arguments.by[:MAX_NAME])
         print(f"station {station} is told to {arguments.action}")
         return 0
@@ -92,11 +92,14 @@ def _status(folder: Path, station: str, *, as_json: bool) -> int:
     totals, guard = known.get("all_time", {}), known.get("guard", {})
     if as_json:
         shown = {"station": station, "totals": totals, "line": guard.get("state"),
-                 "alerts": known.get("told", {}), "charts": guard.get("charts", {})}  # fmt: skip
+                 "alerts": known.get("told", {}), "charts": guard.get("charts", {}),
+                 "golden": known.get("golden", {})}  # fmt: skip
         print(json.dumps(shown))
         return 0
     print(f"station {station}: line {guard.get('state', 'unknown')}")
     print("  " + ", ".join(f"{count:,} {name}" for name, count in sorted(totals.items())))
+    for misjudged in known.get("golden", {}).get("misjudged", []):
+        print(f"  golden part {misjudged}")
     for rule, since in known.get("told", {}).items():
         print(f"  alert {rule} since {since}")
     return 0
@@ -112,16 +115,6 @@ def _overrule(folder: Path, station: str, arguments: argparse.Namespace) -> int:
         )
     print(f"part {arguments.part}: station said {verdict}, {arguments.by} says {arguments.said}")
     return 0
-
-
-def rates_of(overrules: list[Overrule]) -> dict[str, Rate]:
-    """Return escapes among passed and false rejects among failed parts that people looked at."""
-    passed = [said for said in overrules if said.verdict == Verdict.PASS]
-    failed = [said for said in overrules if said.verdict == Verdict.FAIL]
-    return {
-        "escapes": wilson(sum(not said.good for said in passed), len(passed)),
-        "false_rejects": wilson(sum(said.good for said in failed), len(failed)),
-    }
 
 
 def _rates(folder: Path, station: str, *, as_json: bool) -> int:

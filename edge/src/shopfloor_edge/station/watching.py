@@ -60,6 +60,11 @@ def put_away(guard: LineGuard) -> dict[str, Any]:
             name: {"alert": _counts(watched.alert), "stop": _counts(watched.stop)}
             for name, watched in guard.charts.items()
         },
+        # For those who look; a chart goes on from its counts alone.
+        "levels": {
+            name: {"alert": round(watched.alert.level, 4), "stop": round(watched.stop.level, 4)}
+            for name, watched in guard.charts.items()
+        },
     }
 
 

@@ -59,7 +59,7 @@ def fold(
     Raises:
         ExportError: the input isn't that, or something other than one convolution reads it.
     """
-    folded = _modern(model)
+    folded = modern(model)
     graph = folded.graph
     _check_input(graph)
     constants = _constants(graph)
@@ -73,7 +73,7 @@ def fold(
     return folded
 
 
-def _modern(model: onnx.ModelProto) -> onnx.ModelProto:
+def modern(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy of at least opset 13, with constants that are no inputs."""
     version = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
     copy = onnx.ModelProto()

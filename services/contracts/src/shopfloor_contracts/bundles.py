@@ -28,6 +28,10 @@ class Head(StrEnum):
     DIFFERENCES = "differences"
     """``(N, 5 + C)`` of N windows around differences: the defect's box as shares of the window,
     then logits of no defect and of each class."""
+    PATCHES = "patches"
+    """``(N, H / 8, W / 8)``: how unlike any good part each patch of N parts is, in [0, 1]. The
+    pictures are median filtered, 3 x 3, and their lower and right edge is repeated up to the size
+    that the preprocessing names."""
 
 
 class Preprocess(Operator):
@@ -36,7 +40,7 @@ class Preprocess(Operator):
     width_px: Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
     height_px: Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
     layout: Literal["nchw-float32", "nhwc-uint8"]
-    colour: Literal["bgr", "rgb", "reference-part"]
+    colour: Literal["bgr", "rgb", "reference-part", "grey"]
     """``reference-part``: two grey channels, a good part and the one that is judged."""
     scale: Annotated[float, Field(gt=0)] = 1.0
     """Multiplied with 0–255 pixels."""
@@ -104,12 +108,20 @@ class Golden(Operator):
     tolerance_score: Ratio = 0.1
 
 
+_GOES_WITH: dict[str, tuple[tuple[Head, ...], tuple[str, ...]]] = {
+    "detect": ((Head.YOLOX, Head.END2END), ("bgr", "rgb")),
+    "classify-differences": ((Head.DIFFERENCES,), ("reference-part",)),
+    "score-patches": ((Head.PATCHES,), ("grey",)),
+}
+"""Heads and colours of each task."""
+
+
 class Manifest(Operator):
     """What a bundle is, what it needs and what it finds."""
 
     name: Slug
     version: Annotated[str, Field(min_length=1, max_length=64)]
-    task: Literal["detect", "classify-differences"]
+    task: Literal["detect", "classify-differences", "score-patches"]
     licence: Annotated[str, Field(min_length=1, max_length=64)]
     source: Annotated[str, Field(max_length=200)]
     classes: Annotated[list[str], Field(min_length=1, max_length=1000)]
@@ -130,10 +142,8 @@ class Manifest(Operator):
 
     @model_validator(mode="after")
     def _head_and_colour_suit_the_task(self) -> Manifest:
-        judges = self.task == "classify-differences"
-        if judges != (self.head is Head.DIFFERENCES) or judges != (
-            self.preprocess.colour == "reference-part"
-        ):
+        heads, colours = _GOES_WITH[self.task]
+        if self.head not in heads or self.preprocess.colour not in colours:
             raise ValueError(
                 f"task {self.task} does not go with head {self.head.value} "
                 f"and colour {self.preprocess.colour}"

@@ -100,11 +100,12 @@ class ProductSpec(Operator):
 class JudgeSpec(Operator):
     """What judges."""
 
-    kind: Literal["template", "trained", "cascade"] = "template"
-    """Compare with the reference; let a network name what differs; or the second only where the
-    first is in doubt."""
+    kind: Literal["template", "trained", "cascade", "anomaly"] = "template"
+    """Compare with the reference; let a network name what differs; the second only where the
+    first is in doubt; or find what no good part looked like."""
     network: Annotated[str, Field(max_length=500)] | None = None
-    """Folder of an unpacked bundle of task ``classify-differences``; not for ``template``."""
+    """Folder of an unpacked bundle of task ``classify-differences``, for ``anomaly`` of task
+    ``score-patches``; not for ``template``."""
     review_at: Ratio = 0.2
     """A network's score from which a person decides."""
     fail_at: Ratio = 0.5

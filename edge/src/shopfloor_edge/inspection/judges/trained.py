@@ -13,17 +13,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from shopfloor_contracts.bundles import Manifest, parse_manifest
-from shopfloor_contracts.errors import ZooError
 from shopfloor_edge.errors import BundleError
 from shopfloor_edge.inference.onnx import OnnxRuntime
-from shopfloor_edge.inference.zoo import verify
+from shopfloor_edge.inspection.judges.bundle import open_build
 from shopfloor_edge.inspection.judges.template import Compared, TemplateJudge, Tolerance
 from shopfloor_edge.inspection.judges.windows import F32, Pixels, cut
 from shopfloor_edge.inspection.ports import Box, Doubt, Finding, Grey, Judgement, Verdict
 from shopfloor_edge.inspection.registration import Reference
 
-TARGET = "onnx-fp32"
+TASK = "classify-differences"
 DIFFERENCES = Tolerance(edge_px=3, area_px=3, join_px=3, move_px=2, grow_px=10)
 """On DeepPCB's training list no defect is left out at these, and a third more places are seen."""
 PIECE_PX = 56
@@ -59,14 +57,7 @@ class DifferenceNet:
     """
 
     def __init__(self, folder: Path, *, threads: int = 1) -> None:
-        self.manifest = _manifest(folder)
-        build = self.manifest.build_for(TARGET)
-        if build is None:
-            raise BundleError(f"{folder}: {self.manifest.name} has no build {TARGET}")
-        path = folder / build.file
-        if not path.is_file():
-            raise BundleError(f"{path}: no such file")
-        verify(path, build.sha256)
+        self.manifest, path = open_build(folder, TASK)
         self.classes = tuple(self.manifest.classes)
         self.side_px = self.manifest.preprocess.width_px
         self._runtime = OnnxRuntime(path, threads=threads)
@@ -200,18 +191,3 @@ def turned_back(shares: F32) -> F32:
 def _box(box: F32) -> Box:
     x1, y1, x2, y2 = (int(side) for side in box)
     return x1, y1, x2, y2
-
-
-def _manifest(folder: Path) -> Manifest:
-    path = folder / "manifest.json"
-    try:
-        manifest = parse_manifest(path.read_text(encoding="utf-8"), source=str(path))
-    except FileNotFoundError as e:
-        raise BundleError(f"{path}: no such file") from e
-    except ZooError as e:
-        raise BundleError(str(e)) from e
-    if manifest.task != "classify-differences":
-        raise BundleError(
-            f"{path}: {manifest.name} is made to {manifest.task}, not to classify-differences"
-        )
-    return manifest
