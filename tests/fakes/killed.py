@@ -11,8 +11,6 @@ import signal
 import sys
 import threading
 
-from shopfloor_edge.main import main
-
 PRODUCT = f"{os.sep}shopfloor_edge{os.sep}"
 LOOPS = ("main", "app")
 """Modules whose frames every chain has; they name no step."""
@@ -69,5 +67,7 @@ def watch(points, log):
 
 
 if __name__ == "__main__":
+    from shopfloor_edge.main import main
+
     watch(sys.argv[1], sys.argv[2])
     sys.exit(main(sys.argv[3:]))

@@ -6,7 +6,9 @@ that makes something durable is noted: an fsync or a rename, by the chain of fun
 to it. Then it is installed again and again while agent or vision gets SIGKILL at those steps,
 several of them in one run, each once; they are started again at once, and the end state is judged.
 Of the writes of a file (fsync, rename, fsync of the folder) a run of the default kills at one,
-another one for each bundle; ``--points all`` kills before and after each. Then every attack of two
+another one for each bundle; ``--points all`` kills before and after each. An application's wheels
+(``app-…``) are installed in the same way, by processes that the launcher starts: a good set, one
+that cannot be loaded, one whose agent crashes, and a tampered one. Then every attack of two
 lists is mounted on the updater and on python-tuf's own client. Writes
 ``var/bench/faults-ota.json``; ends with 1 when an end state is wrong or an attack succeeds.
 """
@@ -30,23 +32,30 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
-from fakes import ota  # noqa: E402
+from fakes import applications, ota  # noqa: E402
 from fakes.kept_device import KeptDevice  # noqa: E402
 from fakes.ota_attacks import ATTACKS, mount  # noqa: E402
 from fakes.tuf_attacks import ATTACKS as TUF_ATTACKS  # noqa: E402
 from fakes.tuf_attacks import run_attacks  # noqa: E402
+from shopfloor_edge.agent.updater.fit import platform_name  # noqa: E402
 from shopfloor_edge.journal.state import read_state  # noqa: E402
 from shopfloor_edge.slots.domain import Slots  # noqa: E402
 from shopfloor_edge.slots.file import SlotsFile  # noqa: E402
 
 PATIENCE_S, PER_KILL_S = 90.0, 30.0
 TARGET = "model/person-nano/1.0.0/onnx-fp32"
+APP_TARGET = f"wheels/shopfloor-edge/2.0/{platform_name()}"
 KILLS = {"agent": 5, "vision": 1}
 """In one run. Vision's count as loads that ended badly, and after three of them a device rightly
 goes back."""
+ON_TRIAL = 2
+"""Kills of an application's agent in one run, once it is on trial: they count as well."""
 DURABLE = ("fsync", "rename", "replace", "durable.")
 SHADOW_S = {"good": 3, "crashing": 0, "worse": 12}
 BUNDLES = ("good", "crashing", "worse", "tampered", "truncated")
+APPS = {"app-good": "good", "app-broken": "broken", "app-crashing": "crashing"}
+APPS["app-tampered"] = "good"
+ALL = (*BUNDLES, *APPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,8 @@ class Run:
 
 def archive_of(bundle: str) -> bytes:
     """Return the archive that is published."""
+    if bundle in APPS:
+        return applications.application(APPS[bundle], salt=len(bundle))
     model = {
         "crashing": lambda: ota.light_model(crashes=True, salt=2),
         "worse": lambda: ota.light_model(sees="left", salt=3),
@@ -86,9 +97,14 @@ def world(folder: Path, bundle: str, camera: str) -> Iterator[tuple[ota.Cloud, K
     (folder / "root.json").write_bytes(repository.root)
     cloud = ota.Cloud(repository)
     content = archive_of(bundle)
-    digest = repository.publish(TARGET, content, ota.custom())
-    place = repository.place(TARGET, digest)
-    if bundle == "tampered":
+    target, custom, home = TARGET, ota.custom(), None
+    if bundle in APPS:
+        target = APP_TARGET
+        custom = ota.custom("wheels", "2.0", hardware=[platform_name()])
+        home = applications.provision(folder / "home")
+    digest = repository.publish(target, content, custom)
+    place = repository.place(target, digest)
+    if bundle in ("tampered", "app-tampered"):
         place.write_bytes(content[:5000] + bytes([content[5000] ^ 1]) + content[5001:])
     if bundle == "truncated":
         place.write_bytes(content[: len(content) // 2])
@@ -97,9 +113,9 @@ def world(folder: Path, bundle: str, camera: str) -> Iterator[tuple[ota.Cloud, K
         ota.write_site(
             folder / "site.toml", camera=camera, cloud=cloud.url, root=folder / "root.json"
         )
-        device = KeptDevice(folder, environment)
+        device = KeptDevice(folder, environment, home.launcher if home else None)
         trial = {"shopfloor.shadow_s": SHADOW_S.get(bundle, 0), "shopfloor.trial_s": 1.5}
-        cloud.offer("7", TARGET, chunk=trial)
+        cloud.offer("7", target, chunk=trial)
         try:
             yield cloud, device, digest
         finally:
@@ -126,6 +142,8 @@ def run_once(task: Task, camera: str, logs: dict[str, Path] | None = None) -> Ru
             right, end = judge(task.bundle, digest, slots, cloud)
             if right and not counts(folder / "state"):
                 right, end = False, f"{end}, but vision infers nothing"
+            if right and task.bundle in APPS and not until(lambda: runs(folder, end, digest)):
+                right, end = False, f"{end}, but the launcher would start something else"
             kills = device.kills
         if not right:
             print((folder / "agent.log").read_text()[-2000:], file=sys.stderr)
@@ -134,7 +152,7 @@ def run_once(task: Task, camera: str, logs: dict[str, Path] | None = None) -> Ru
 
 def judge(bundle: str, digest: str, slots: Slots, cloud: ota.Cloud) -> tuple[bool, str]:
     """Say whether the slots and what the campaigns were told are right for a bundle."""
-    active = slots.model.active
+    active = (slots.wheels if bundle in APPS else slots.model).active
     endings = cloud.endings("7")
     success = any(ending["result"]["finished"] == "success" for ending in endings)
     end = "new" if active and active.digest == digest else "old"
@@ -143,11 +161,12 @@ def judge(bundle: str, digest: str, slots: Slots, cloud: ota.Cloud) -> tuple[boo
     told = f"{end}, told {'success' if success else 'failure' if endings else 'nothing'}"
     if slots.attempt is not None or not ordered or not endings:
         return False, f"{told}, attempt {slots.attempt}, reports {seqs}"
-    if bundle == "good":
+    if bundle in ("good", "app-good"):
         return end == "new" and success, told
     trials = [report for report in cloud.evidence("7") if report["phase"] == "trial"]
     tried = bundle == "worse" and bool(trials)
-    banned = bundle in ("tampered", "truncated") or digest in slots.quarantine
+    refused = ("tampered", "truncated", "app-tampered", "app-broken")
+    banned = bundle in refused or digest in slots.quarantine
     return end == "old" and not success and banned and not tried, told
 
 
@@ -160,6 +179,13 @@ def counts(state: Path) -> bool:
         return any(row.frames > 5 and row.updated_at > asked_s and row.fps > 0 for row in rows)
 
     return until(inferred, patience_s=20.0)
+
+
+def runs(folder: Path, end: str, digest: str) -> bool:
+    """Say whether the launcher starts what the end state says, and nothing is on trial."""
+    home = folder / "home"
+    is_new = (home / "current").resolve().name == digest
+    return is_new is end.startswith("new") and not (home / "trial").exists()
 
 
 def until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:
@@ -202,9 +228,14 @@ def points_of(steps: list[str], *, every: bool, turn: int) -> list[str]:
 def tasks_of(bundle: str, steps: dict[str, list[str]], *, every: bool) -> Iterator[Task]:
     """Spread the points over runs."""
     for victim, most in KILLS.items():
-        points = points_of(steps[victim], every=every, turn=BUNDLES.index(bundle))
-        for begin in range(0, len(points), most):
-            yield Task(bundle, victim, tuple(points[begin : begin + most]))
+        points = points_of(steps[victim], every=every, turn=ALL.index(bundle))
+        # Points come in the order in which they were first reached.
+        whole = [n for n, point in enumerate(points) if "mark_whole" in point]
+        tried = whole[-1] + 1 if whole else len(points)
+        for begin in range(0, tried, most):
+            yield Task(bundle, victim, tuple(points[begin : min(begin + most, tried)]))
+        for begin in range(tried, len(points), ON_TRIAL):
+            yield Task(bundle, victim, tuple(points[begin : begin + ON_TRIAL]))
 
 
 def all_runs(bundles: list[str], jobs: int, camera: str, *, every: bool) -> Iterator[Run]:
@@ -254,7 +285,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", choices=("one", "all"), default="one", help="of each write")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
-    parser.add_argument("--bundle", choices=BUNDLES, action="append", help="only these")
+    parser.add_argument("--bundle", choices=ALL, action="append", help="only these")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "var/bench/faults-ota.json")
     arguments = parser.parse_args()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
@@ -262,7 +293,7 @@ def main() -> int:
     for name, reason in refused.items():
         print(f"{name:28} {'refused: ' + reason if reason else 'ACCEPTED'}")
     runs: list[Run] = []
-    bundles, every = arguments.bundle or list(BUNDLES), arguments.points == "all"
+    bundles, every = arguments.bundle or list(ALL), arguments.points == "all"
     with ota.light_camera() as camera:
         for run in all_runs(bundles, arguments.jobs, camera, every=every):
             runs.append(run)
@@ -270,7 +301,7 @@ def main() -> int:
             arguments.out.write_text(json.dumps(told, indent=2) + "\n")
             word = "right" if run.right else "WRONG"
             print(
-                f"{run.task.bundle:10} {run.task.victim or '-':7} {run.kills} of "
+                f"{run.task.bundle:12} {run.task.victim or '-':7} {run.kills} of "
                 f"{len(run.task.points)} kills  {word}  {run.end}  {run.seconds:5.1f} s",
                 flush=True,
             )

@@ -24,6 +24,7 @@ from shopfloor_edge.logs import configure_logging
 from shopfloor_edge.settings import load_site
 from shopfloor_edge.site_view import describe_site
 from shopfloor_edge.station.arguments import add_inspect_commands
+from shopfloor_edge.superseded import watch_application
 
 EXAMPLES = """examples:
   shopfloor-edge fetch                                  bring the models of the zoo
@@ -48,6 +49,8 @@ EXAMPLES = """examples:
 exit codes: 0 done, 1 our fault or worth a retry, 2 something that you can mend
 """
 DEFAULT_STATE = Path("var/state")
+KEPT = frozenset({"vision", "agent", "sense", "inspect", "console"})
+"""Commands that run until they are stopped, and are started again."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -116,6 +119,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; errors become one line and an exit code."""
     arguments = build_parser().parse_args(argv)
     configure_logging(arguments.log_level)
+    if arguments.command in KEPT:
+        watch_application()
     try:
         return _run(arguments)
     except (OperatorError, ContractError) as e:

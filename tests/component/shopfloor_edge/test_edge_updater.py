@@ -17,10 +17,13 @@ from shopfloor_edge.agent.updater.campaigns import Campaigns
 from shopfloor_edge.agent.updater.desk import Desk
 from shopfloor_edge.agent.updater.http import Http
 from shopfloor_edge.agent.updater.install import Device, Installer
+from shopfloor_edge.agent.updater.os_images import OsHandler
+from shopfloor_edge.agent.updater.parts import Limit, Parts
 from shopfloor_edge.agent.updater.reports import Reports
 from shopfloor_edge.agent.updater.repositories import WebRepository
+from shopfloor_edge.agent.updater.switching import Switching
 from shopfloor_edge.agent.updater.trying import Trying
-from shopfloor_edge.agent.updater.updater import Limit, Parts, Updater
+from shopfloor_edge.agent.updater.updater import Updater
 from shopfloor_edge.journal.trials import Trials
 from shopfloor_edge.slots.domain import Attempt, Release, Step, advance, commit, stage
 from shopfloor_edge.slots.file import SlotsFile
@@ -40,6 +43,7 @@ class Rig:
         self.passes, self.https = True, []
         self.limit = Limit(None, 0, 0.0, 0.0, lambda _now: True)
         self.store = Store(self.slots.folder)
+        self.home, self.os_handler = None, None
         self.updater = self.boot()
 
     def boot(self):
@@ -51,6 +55,9 @@ class Rig:
             SITE,
             frozenset({"onnx-fp32", "x86-64"}),
             lambda _folder: SelfTest(passed=self.passes, frames=2, detail="told"),
+            lambda _venv, _bundle: SelfTest(passed=self.passes, frames=0, detail="told"),
+            home=self.home,
+            handles_os=self.os_handler is not None,
         )
         parts = Parts(
             Campaigns(http, self.cloud.url, "s1.d1", None),
@@ -58,6 +65,8 @@ class Rig:
             Installer(self.store, device, patch=apply_delta),
             self.store,
             self.slots,
+            Switching(self.home, self.slots),
+            self.os_handler,
             Trying(self.slots, self.trials, 0.5),
             Desk(folder / "job.json"),
             Reports(self.trials, self.slots),
@@ -272,3 +281,72 @@ def test_an_update_that_is_not_to_be_made_now_waits_in_the_store(rig):
     assert waiting is None
     assert rig.store.archive(rig.cloud.digest).is_file()
     assert rig.attempt.action == "1"
+
+
+IMAGE = "os/device/12.7/board"
+
+
+def publish_image(rig):
+    return rig.cloud.repository.publish(IMAGE, b"image", custom("os", "12.7", hardware=["any"]))
+
+
+def handler(folder, monkeypatch, name, script):
+    """Put a program of that name first on the path; it notes what it was called with."""
+    program = folder / "bin" / name
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >> {folder}/called\n{script}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    return OsHandler(name, ("-k", "os.pem"))
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [("swupdate", "-k os.pem -i {image}"), ("rauc", "install -k os.pem {image}")],
+)
+def test_an_image_of_the_os_is_handed_to_its_program(rig, tmp_path, monkeypatch, name, called):
+    rig.os_handler = handler(tmp_path, monkeypatch, name, "exit 0")
+    digest = publish_image(rig)
+    rig.updater = rig.boot()
+    rig.cloud.offer("1", IMAGE)
+
+    rig.step(4)
+
+    image = rig.store.archive(digest)
+    assert (tmp_path / "called").read_text() == called.format(image=image) + "\n"
+    execution, finished, details = rig.ending("1")
+    assert (execution, finished) == ("closed", "success")
+    assert f"installed by {name}" in details
+    assert [report["phase"] for report in rig.cloud.evidence("1")] == ["committed"]
+
+
+def test_an_image_that_its_program_refuses_is_rejected_with_what_it_said(
+    rig, tmp_path, monkeypatch
+):
+    script = 'echo "[ERROR] : signature is wrong"; exit 1'
+    rig.os_handler = handler(tmp_path, monkeypatch, "swupdate", script)
+    publish_image(rig)
+    rig.updater = rig.boot()
+    rig.cloud.offer("1", IMAGE)
+
+    rig.step(4)
+
+    execution, finished, details = rig.ending("1")
+    assert (execution, finished) == ("rejected", "failure")
+    assert "swupdate ended with 1: [ERROR] : signature is wrong" in details
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "said"),
+    [(IMAGE, "os", "os_handler"), ("wheels/app/2/x86-64-cp311", "wheels", "launcher")],
+)
+def test_what_a_device_has_no_means_for_is_refused_before_the_download(rig, path, kind, said):
+    rig.cloud.repository.publish(path, b"x" * 100, custom(kind, "2", hardware=["any"]))
+    rig.cloud.offer("1", path)
+
+    rig.step(3)
+
+    execution, finished, details = rig.ending("1")
+    assert (execution, finished) == ("rejected", "failure")
+    assert said in details
+    assert rig.cloud.ranges == []

@@ -352,3 +352,10 @@ def test_health_and_metrics_need_no_token(registry):
     assert health.json()["checks"] == {"database": "ok"}
     assert 'shopfloor_registry_uploads_total{outcome="created"} 1.0' in metrics
     assert 'shopfloor_registry_versions{stage="candidate"} 1.0' in metrics
+
+
+def test_without_a_repository_there_is_nowhere_to_publish_an_application(registry):
+    answer = registry.call("POST", "/applications", content=b"")
+
+    assert answer.status_code == 404
+    assert "tuf_repository" in answer.json()["detail"]

@@ -12,9 +12,9 @@ def custom(**changes):
     return TargetCustom.model_validate(said | changes)
 
 
-@pytest.mark.parametrize("kind", ["os", "wheels"])
-def test_what_the_agent_does_not_install_is_refused_with_who_does(kind):
-    with pytest.raises(UpdateRefusedError, match=f"not {kind}; SWUpdate or RAUC"):
+@pytest.mark.parametrize(("kind", "wants"), [("os", "os_handler"), ("wheels", "launcher")])
+def test_what_this_device_cannot_install_is_refused_with_what_it_lacks(kind, wants):
+    with pytest.raises(UpdateRefusedError, match=wants):
         check_fit(custom(kind=kind, hardware=["any"]), {"onnx-fp32"})
 
 

@@ -81,7 +81,9 @@ def add_update_commands(
         "--from", dest="folder", type=Path, metavar="FOLDER", help="a copied TUF repository"
     )
     update.add_argument("--target", metavar="PATH", help="TUF path, where several updates fit")
-    update.add_argument("--kind", choices=["model", "config"], default="model", help="of rollback")
+    update.add_argument(
+        "--kind", choices=["model", "config", "wheels"], default="model", help="of rollback"
+    )
     update.add_argument("--shadow-s", type=_endured, default=0.0, help="beside the active one")
     update.add_argument("--trial-s", type=_endured, default=600.0, help="until it is good")
     update.add_argument("--site", type=Path, metavar="FILE", help="site file")

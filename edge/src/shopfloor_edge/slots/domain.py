@@ -89,6 +89,11 @@ class Pair:
         """The release before it."""
         return self.b if self.good == "a" else self.a
 
+    @property
+    def both(self) -> tuple[Release, ...]:
+        """The releases in the slots."""
+        return tuple(one for one in (self.a, self.b) if one is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Slots:
@@ -96,6 +101,7 @@ class Slots:
 
     model: Pair = Pair()
     config: Pair = Pair()
+    wheels: Pair = Pair()
     attempt: Attempt | None = None
     quarantine: tuple[str, ...] = ()
     last: Ending | None = None
@@ -110,6 +116,8 @@ class Slots:
             return self.model
         if kind is UpdateKind.CONFIG:
             return self.config
+        if kind is UpdateKind.WHEELS:
+            return self.wheels
         raise SlotsError(f"{kind} has no slots")
 
     def runs(self, kind: UpdateKind) -> Release | None:
@@ -128,9 +136,20 @@ class Slots:
     @property
     def kept(self) -> frozenset[str]:
         """Digests that the store must not lose."""
-        releases = [self.model.a, self.model.b, self.config.a, self.config.b]
-        releases.append(self.attempt.release if self.attempt else None)
-        return frozenset(release.digest for release in releases if release is not None)
+        releases = [*self.model.both, *self.config.both, *self.wheels.both]
+        if self.attempt is not None:
+            releases.append(self.attempt.release)
+        return frozenset(release.digest for release in releases)
+
+    def seen_by(self, application: str) -> Slots:
+        """Return these slots as a process sees them that runs ``application``.
+
+        An application is tried only by the processes that run it.
+        """
+        attempt = self.attempt
+        if attempt is None or attempt.release.kind is not UpdateKind.WHEELS:
+            return self
+        return self if attempt.release.digest == application else replace(self, attempt=None)
 
 
 def stage(slots: Slots, attempt: Attempt) -> Slots:
@@ -167,10 +186,10 @@ def load(slots: Slots) -> Slots:
     """Count a load of the attempt, or give it up when it was loaded too often.
 
     Called before the load; what the result says is loaded. Without an attempt, or with one that
-    is only staged, nothing changes.
+    is only staged, nothing changes; an application's loads are counted by its launcher.
     """
     attempt = slots.attempt
-    if attempt is None or attempt.step is Step.STAGED:
+    if attempt is None or attempt.step is Step.STAGED or attempt.release.kind is UpdateKind.WHEELS:
         return slots
     if attempt.loads >= LOADS_MAX:
         return fail(slots, f"{attempt.loads} {attempt.step} loads ended badly")
@@ -181,6 +200,8 @@ def unload(slots: Slots, digest: str) -> Slots:
     """Take back a load that ended well: a stop on purpose is no failure."""
     attempt = slots.attempt
     if attempt is None or attempt.release.digest != digest or attempt.loads == 0:
+        return slots
+    if attempt.release.kind is UpdateKind.WHEELS:
         return slots
     return replace(slots, attempt=replace(attempt, loads=attempt.loads - 1))
 
@@ -240,15 +261,18 @@ def roll_back(slots: Slots, kind: UpdateKind) -> Slots:
     return replace(_with(slots, kind, back), quarantine=quarantine)
 
 
-def restore(slots: Slots, kind: UpdateKind, digest: str) -> Slots:
+def restore(slots: Slots, kind: UpdateKind, digest: str, *, provisioned: str = "") -> Slots:
     """Return to the release before the good one, as a campaign asks that undoes itself.
+
+    Args:
+        provisioned: digest of what an empty slot stands for, where that is known.
 
     Raises:
         SlotsError: it is not the one with ``digest``, it failed here, or something is being tried.
     """
     pair = slots.pair(kind)
-    spare = pair.spare
-    if slots.attempt is not None or spare is None or spare.digest != digest:
+    spare = pair.spare.digest if pair.spare else provisioned
+    if slots.attempt is not None or pair.active is None or spare != digest:
         raise SlotsError(f"{digest[:12]} is not in the other slot")
     if digest in slots.quarantine:
         raise SlotsError(f"{digest[:12]} is quarantined: it failed on this device")
@@ -276,4 +300,6 @@ def _quarantined(slots: Slots, digest: str) -> tuple[str, ...]:
 def _with(slots: Slots, kind: UpdateKind, pair: Pair) -> Slots:
     if kind is UpdateKind.MODEL:
         return replace(slots, model=pair)
+    if kind is UpdateKind.WHEELS:
+        return replace(slots, wheels=pair)
     return replace(slots, config=pair)

@@ -124,7 +124,7 @@ class AttemptWatch:
         if now_s - self._tally.began_s >= min(most, max(least, (now_s - self._begun_s) / 50)):
             self.write()
         try:
-            slots = self._releases.file.read()
+            slots = self._releases.read()
         except JournalError as e:
             log.debug("slots not read", extra={"reason": str(e)})
             return False

@@ -14,6 +14,7 @@ from shopfloor_edge.errors import BundleError
 from shopfloor_edge.inference.choose import Chosen, choose
 from shopfloor_edge.inference.zoo import find_manifest
 from shopfloor_edge.settings import load_site
+from shopfloor_edge.slots.applications import running_application
 from shopfloor_edge.slots.archive import read_unpacked
 from shopfloor_edge.slots.domain import Release, Slots, Step, fail, load
 from shopfloor_edge.slots.file import SlotsFile
@@ -77,10 +78,18 @@ class Releases:
         Raises:
             JournalError: the slots cannot be read.
         """
-        slots = self.file.read()
+        slots = self.read()
         if slots.attempt is None or slots.attempt.step is Step.STAGED:
             return slots
-        return self.file.change(load)
+        return self.file.change(load).seen_by(running_application())
+
+    def read(self) -> Slots:
+        """Return the slots as this process sees them.
+
+        Raises:
+            JournalError: the slots cannot be read.
+        """
+        return self.file.read().seen_by(running_application())
 
     def give_up(self, digest: str, reason: str) -> None:
         """End the attempt with ``digest``: it cannot be run."""

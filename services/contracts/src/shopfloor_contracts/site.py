@@ -248,6 +248,13 @@ class UpdatesSpec(Operator):
     shadow_agreement_min: Unit = 0.5
     """Of the active model's crossings; a new one that surely agrees with fewer is not tried."""
 
+    os_handler: Literal["swupdate", "rauc"] | None = None
+    """Installs images of the OS; without one they are refused."""
+    os_options: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=20)
+    ] = Field(default_factory=list)
+    """For its command line, as ``["-k", "/etc/shopfloor/os.pem"]``."""
+
     @model_validator(mode="after")
     def _is_consistent(self) -> UpdatesSpec:
         if self.poll_min_s > self.poll_max_s:

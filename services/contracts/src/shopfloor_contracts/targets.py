@@ -25,7 +25,7 @@ class UpdateKind(StrEnum):
     CONFIG = "config"
     """A site file."""
     WHEELS = "wheels"
-    """A zip archive of wheels of the device's distributions."""
+    """A set of wheels (``wheelsets``): the device's own programs, for one platform."""
     OS = "os"
     """An image that is handed to SWUpdate or RAUC as it is."""
     DELTA = "delta"

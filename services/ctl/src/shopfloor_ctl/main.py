@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from shopfloor_ctl.client import Client
-from shopfloor_ctl.commands import campaigns, devices, models, trust
+from shopfloor_ctl.commands import applications, campaigns, devices, models, trust
 from shopfloor_ctl.commands.base import Context
 from shopfloor_ctl.errors import CtlError, MistakeError
 from shopfloor_ctl.profile import DEFAULT, Profile, Service, read_profile, write_profile
@@ -67,7 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     login.set_defaults(run=_login)
     config = commands.add_parser("config", parents=[shared], help="show the services that are set")
     config.set_defaults(run=_config)
-    for module in (models, devices, campaigns, trust):
+    for module in (models, applications, devices, campaigns, trust):
         module.add(commands, shared)
     return parser
 

@@ -53,6 +53,7 @@ from shopfloor_registry.trust.commands import add_trust_commands
 from shopfloor_registry.trust.errors import TrustError
 from shopfloor_registry.trust.inspection import expiries
 from shopfloor_registry.trust.repository import Repository
+from shopfloor_registry.usecases.applications import Applications
 from shopfloor_registry.usecases.ports import Artefacts
 from shopfloor_registry.usecases.promotions import Promoting, Publishing
 from shopfloor_registry.usecases.uploads import Uploads
@@ -187,17 +188,19 @@ def assemble(
     devices, audit = SqlDevices(database), AuditLog(database)
     registry.register(StoredFigures(versions.stages, devices.count))
     rules = read_gates(settings.gates or DEFAULT_GATES)
-    publishing = None
+    publishing, applications = None, None
     if repository is not None:
         registry.register(TrustExpiry(partial(expiries, repository, now=now)))
         publisher = TufPublisher(repository, folder, now)
         publishing = Publishing(versions, artefacts, publisher, audit.add, now)
+        applications = Applications(publisher, audit.add, now)
     desk = Desk(
         versions=versions,
         promotions=promotions,
         uploads=Uploads(versions, artefacts, meter, folder, now),
         promoting=Promoting(versions, promotions, rules, is_right, meter, now),
         publishing=publishing,
+        applications=applications,
         artefacts=artefacts,
         upload_bytes_max=settings.upload_bytes_max,
         now=now,

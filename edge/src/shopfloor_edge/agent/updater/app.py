@@ -16,18 +16,22 @@ from shopfloor_contracts.site import SiteFile
 from shopfloor_edge.agent.updater.campaigns import Campaigns
 from shopfloor_edge.agent.updater.clock import LastKnownTime
 from shopfloor_edge.agent.updater.desk import Desk
-from shopfloor_edge.agent.updater.fit import board, machine, software
+from shopfloor_edge.agent.updater.fit import board, machine, platform_name, software
 from shopfloor_edge.agent.updater.http import Http
 from shopfloor_edge.agent.updater.install import Device, Installer
+from shopfloor_edge.agent.updater.os_images import OsHandler
+from shopfloor_edge.agent.updater.parts import Limit, Parts
 from shopfloor_edge.agent.updater.reports import Reports
 from shopfloor_edge.agent.updater.repositories import WebRepository, read_root
-from shopfloor_edge.agent.updater.selftest import runnable_targets, self_test
+from shopfloor_edge.agent.updater.selftest import application_test, runnable_targets, self_test
+from shopfloor_edge.agent.updater.switching import Switching
 from shopfloor_edge.agent.updater.trying import Trying
-from shopfloor_edge.agent.updater.updater import Limit, Parts, Updater
+from shopfloor_edge.agent.updater.updater import Updater
 from shopfloor_edge.errors import EdgeError, JournalError
 from shopfloor_edge.identity.device import Identity
 from shopfloor_edge.journal.alertbook import Verdicts, read_verdicts
 from shopfloor_edge.journal.trials import Trials
+from shopfloor_edge.slots.applications import find_home
 from shopfloor_edge.slots.file import SlotsFile
 from shopfloor_edge.slots.store import Store
 
@@ -98,6 +102,8 @@ def build_updater(site: SiteFile, state: Path, stopping: Callable[[], bool]) -> 
         installer=Installer(store, device, patch=apply_delta),
         store=store,
         slots=slots,
+        switching=Switching(device.home, slots),
+        os_handler=os_handler(site),
         trying=Trying(slots, trials, spec.shadow_agreement_min),
         desk=Desk(slots.folder / "job.json"),
         reports=Reports(trials, slots, partial(_heard, state)),
@@ -131,9 +137,21 @@ def identity_of(site: SiteFile) -> Identity | None:
 def describe_device(site: SiteFile) -> Device:
     """Return what updates must fit: asks a child process which builds can run."""
     options = ["--threads", str(site.model.threads), "--backend", site.model.backend]
-    names = {*runnable_targets(options), machine(), board()}
-    capabilities = frozenset(name for name in names if name)
-    return Device(site, capabilities, lambda folder: self_test(folder, options))
+    names = {*runnable_targets(options), machine(), board(), platform_name()}
+    return Device(
+        site,
+        frozenset(name for name in names if name),
+        lambda folder: self_test(folder, options),
+        lambda venv, bundle: application_test(venv, site, bundle, options),
+        home=find_home(),
+        handles_os=site.updates.os_handler is not None,
+    )
+
+
+def os_handler(site: SiteFile) -> OsHandler | None:
+    """Return what installs images of the OS, None where the site file names nothing."""
+    spec = site.updates
+    return OsHandler(spec.os_handler, tuple(spec.os_options)) if spec.os_handler else None
 
 
 def attributes(site: SiteFile, capabilities: frozenset[str]) -> ConfigData:

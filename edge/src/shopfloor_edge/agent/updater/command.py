@@ -18,7 +18,7 @@ from shopfloor_edge.agent.updater.clock import LastKnownTime
 from shopfloor_edge.agent.updater.download import Limits
 from shopfloor_edge.agent.updater.fit import check_fit
 from shopfloor_edge.agent.updater.http import Http
-from shopfloor_edge.agent.updater.install import Installer
+from shopfloor_edge.agent.updater.install import Device, Installer
 from shopfloor_edge.agent.updater.repositories import FolderRepository, WebRepository, read_root
 from shopfloor_edge.agent.updater.trust import Listing, Signed
 from shopfloor_edge.errors import OperatorError, UpdateRefusedError
@@ -53,6 +53,7 @@ def _status(slots: Slots) -> dict[str, object]:
     return {
         "model": _pair(slots.model),
         "config": _pair(slots.config),
+        "wheels": _pair(slots.wheels),
         "attempt": asdict(slots.attempt) if slots.attempt else None,
         "last": asdict(slots.last) if slots.last else None,
         "quarantine": list(slots.quarantine),
@@ -102,7 +103,7 @@ def _install(site: SiteFile, file: SlotsFile, arguments: argparse.Namespace) -> 
     device, store = describe_device(site), Store(file.folder)
     listing = repository.refresh(now)
     paths = [arguments.target] if arguments.target else repository.paths()
-    signed = _best(listing, paths, device.capabilities)
+    signed = _best(listing, paths, device)
     limits = Limits(None, site.updates.reserve_bytes)
     installer = Installer(store, device, patch=apply_delta)
     fetched = installer.fetch(repository, (listing, signed), file.read(), limits, lambda *_: None)
@@ -116,7 +117,7 @@ def _install(site: SiteFile, file: SlotsFile, arguments: argparse.Namespace) -> 
     return _status(slots)
 
 
-def _best(listing: Listing, paths: list[str], capabilities: frozenset[str]) -> Signed:
+def _best(listing: Listing, paths: list[str], device: Device) -> Signed:
     """Return the newest signed target that fits; a delta is no target of its own.
 
     Raises:
@@ -129,7 +130,7 @@ def _best(listing: Listing, paths: list[str], capabilities: frozenset[str]) -> S
             if signed is None:
                 reasons.append(f"{path}: not signed by the registry")
             elif signed.custom.kind is not UpdateKind.DELTA:
-                check_fit(signed.custom, capabilities)
+                check_fit(signed.custom, device.capabilities, device.kinds - {UpdateKind.OS})
                 fitting.append(signed)
         except UpdateRefusedError as e:
             reasons.append(str(e))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import re
+import sys
 from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,20 +19,30 @@ log = logging.getLogger(__name__)
 
 ANY = "any"
 SUPPORTED = frozenset({UpdateKind.MODEL, UpdateKind.CONFIG})
+"""What every device can install."""
+_WANTS = {
+    UpdateKind.WHEELS: "wheels want processes that the launcher starts",
+    UpdateKind.OS: "an image of the OS wants os_handler below [updates] in the site file",
+    UpdateKind.DELTA: "a delta is no update by itself",
+}
 
 
-def check_fit(custom: TargetCustom, capabilities: Collection[str]) -> None:
+def check_fit(
+    custom: TargetCustom,
+    capabilities: Collection[str],
+    kinds: Collection[UpdateKind] = SUPPORTED,
+) -> None:
     """Compare the signed metadata with this device.
+
+    Args:
+        kinds: what this device can install.
 
     Raises:
         UpdateRefusedError: it is for others; the message says why.
     """
     what = f"{custom.name} {custom.version}"
-    if custom.kind not in SUPPORTED:
-        raise UpdateRefusedError(
-            f"{what}: the agent installs models and site files, not {custom.kind}; "
-            "SWUpdate or RAUC takes images from the same campaigns"
-        )
+    if custom.kind not in kinds:
+        raise UpdateRefusedError(f"{what}: {_WANTS[custom.kind]}; this device has none of that")
     if ANY not in custom.hardware and not set(custom.hardware) & set(capabilities):
         raise UpdateRefusedError(
             f"{what} is for {', '.join(custom.hardware[:10])}; "
@@ -61,6 +72,11 @@ def board(root: Path = Path("/")) -> str:
 def machine() -> str:
     """Return the processor's architecture as a slug, as ``x86-64`` or ``aarch64``."""
     return platform.machine().lower().replace("_", "-") or "unknown"
+
+
+def platform_name() -> str:
+    """Return what a set of wheels must be for, as ``aarch64-cp311``."""
+    return f"{machine()}-cp{sys.version_info.major}{sys.version_info.minor}"
 
 
 def software() -> str:

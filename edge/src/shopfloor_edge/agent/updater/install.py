@@ -24,7 +24,7 @@ from shopfloor_edge.agent.updater.download import (
     Source,
     check_space,
 )
-from shopfloor_edge.agent.updater.fit import check_fit
+from shopfloor_edge.agent.updater.fit import SUPPORTED, check_fit
 from shopfloor_edge.agent.updater.trust import Listing, Signed
 from shopfloor_edge.errors import (
     BundleError,
@@ -32,8 +32,10 @@ from shopfloor_edge.errors import (
     UpdateDelayedError,
     UpdateRefusedError,
 )
+from shopfloor_edge.slots.applications import Home
 from shopfloor_edge.slots.domain import Release, Slots
 from shopfloor_edge.slots.store import Store
+from shopfloor_edge.slots.wheels import SPACE_FACTOR, install_wheels
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,17 @@ class Device:
     capabilities: frozenset[str]
     test: Callable[[Path], SelfTest]
     """Runs an unpacked bundle on its golden clip."""
+    test_application: Callable[[Path, Path | None], SelfTest]
+    """Loads the application of a venv, and runs the active bundle in it."""
+    home: Home | None = None
+    """Where applications go; None where no launcher starts the processes."""
+    handles_os: bool = False
+
+    @property
+    def kinds(self) -> frozenset[UpdateKind]:
+        """What this device can install."""
+        more = {UpdateKind.WHEELS} if self.home is not None else set()
+        return SUPPORTED | more | ({UpdateKind.OS} if self.handles_os else set())
 
 
 class Installer:
@@ -100,7 +113,7 @@ class Installer:
                 time.sleep(0.5 * 2**attempt)
         if signed is None:
             raise UpdateRefusedError(f"{path}: not signed by the registry")
-        check_fit(signed.custom, self._device.capabilities)
+        check_fit(signed.custom, self._device.capabilities, self._device.kinds)
         return listing, signed
 
     def fetch(
@@ -125,15 +138,22 @@ class Installer:
         download = Download(repository.source, self._store.partial, limits)
         try:
             if not self._store.archive(signed.digest).is_file():
-                # The archive, and once more what it holds.
-                needed_bytes = 2 * signed.file.length
-                check_space(self._store.partial, needed_bytes, reserve_bytes=limits.reserve_bytes)
+                self._check_room(signed, limits)
                 notes = self._bring(download, listing, signed, slots, on_progress)
             release = _release(signed)
-            test = self._check(release)
+            test = self._check(release, slots)
         except OSError as e:
             raise UpdateRefusedError(f"{signed.path}: {e.strerror or e}") from e
         return Fetched(release, notes, test)
+
+    def _check_room(self, signed: Signed, limits: Limits) -> None:
+        # The archive, and once more what it holds; an image of the OS is not unpacked here.
+        factor = 1 if signed.custom.kind is UpdateKind.OS else 2
+        places = [(self._store.partial, factor)]
+        if signed.custom.kind is UpdateKind.WHEELS and self._device.home is not None:
+            places.append((self._device.home.folder, SPACE_FACTOR))
+        for place, times in places:
+            check_space(place, times * signed.file.length, reserve_bytes=limits.reserve_bytes)
 
     def _bring(
         self,
@@ -143,7 +163,9 @@ class Installer:
         slots: Slots,
         on_progress: OnProgress,
     ) -> tuple[str, ...]:
-        made, note = self._by_delta(download, listing, signed, slots, on_progress)
+        made, note = None, ""
+        if signed.custom.kind is not UpdateKind.OS:
+            made, note = self._by_delta(download, listing, signed, slots, on_progress)
         if made is None:
             made = download.fetch(signed, on_progress)
             note = f"full, {signed.file.length} bytes{f': {note}' if note else ''}"
@@ -183,10 +205,13 @@ class Installer:
             return None, "delta failed: it makes something else than what is signed"
         return out, f"delta, {delta.file.length} of {signed.file.length} bytes"
 
-    def _check(self, release: Release) -> SelfTest | None:
+    def _check(self, release: Release, slots: Slots) -> SelfTest | None:
         if release.kind is UpdateKind.CONFIG:
             self._check_site(release)
+        if release.kind in (UpdateKind.CONFIG, UpdateKind.OS):
             return None
+        if release.kind is UpdateKind.WHEELS:
+            return self._check_wheels(release, slots)
         try:
             manifest = self._store.unpack(release.digest, release.kind)
         except BundleError as e:
@@ -198,6 +223,21 @@ class Installer:
                 f"{release.path}: has builds for {', '.join(sorted(targets))}, none runs here"
             )
         return self._device.test(self._store.unpacked(release.digest))
+
+    def _check_wheels(self, release: Release, slots: Slots) -> SelfTest:
+        home = self._device.home
+        assert home is not None  # noqa: S101 — such a device has refused the kind
+        try:
+            made = install_wheels(self._store.archive(release.digest), release.digest, home)
+        except BundleError as e:
+            home.forget(release.digest)
+            self._forget(release.digest)
+            raise UpdateRefusedError(f"{release.path}: {e}") from e
+        if made.platform not in self._device.capabilities:
+            raise UpdateRefusedError(f"{release.path}: holds wheels for {made.platform}")
+        active = slots.model.active
+        bundle = self._store.unpacked(active.digest) if active else None
+        return self._device.test_application(home.venv(release.digest), bundle)
 
     def _check_site(self, release: Release) -> None:
         """Read the new site file as the processes will."""

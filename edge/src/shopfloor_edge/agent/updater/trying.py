@@ -46,11 +46,12 @@ class Trying:
         step = Step.SHADOW if shadowed else Step.TRIAL
         self.file.change(lambda slots: advance(slots, step))
 
-    def look(self, *, waited_s: float) -> Slots:
+    def look(self, *, waited_s: float, may_commit: bool = True) -> Slots:
         """Decide what can be decided now; return the slots after it.
 
         Args:
             waited_s: since the attempt began.
+            may_commit: whether this process is the one to judge a trial.
 
         Raises:
             JournalError: the disk refuses.
@@ -63,11 +64,11 @@ class Trying:
             self.begin(attempt)
             return self.file.read()
         if waited_s > attempt.shadow_s + attempt.trial_s + PATIENCE_S:
-            return self._end("vision shows too little to judge it", quarantine=False)
+            return self._end("too little was seen of it to judge", quarantine=False)
         if attempt.step is Step.SHADOW:
             return self._shadow(slots, attempt)
         newest, _ = self.trials.endured(attempt.release.digest, Step.TRIAL)
-        if newest.elapsed_s < attempt.trial_s or newest.frames == 0:
+        if newest.elapsed_s < attempt.trial_s or newest.frames == 0 or not may_commit:
             return slots
         return self._change(attempt, "commit")
 

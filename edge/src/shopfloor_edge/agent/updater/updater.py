@@ -10,23 +10,21 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from shopfloor_contracts.ddi import ConfigData, Execution
 from shopfloor_contracts.evidence import Phase, SelfTest
+from shopfloor_contracts.targets import UpdateKind
 from shopfloor_edge.agent.updater import letters
 from shopfloor_edge.agent.updater.campaigns import Campaigns, Errand
-from shopfloor_edge.agent.updater.desk import Closed, Desk, Job, Papers, Stage
+from shopfloor_edge.agent.updater.desk import Closed, Job, Papers, Stage
 from shopfloor_edge.agent.updater.download import Limits
-from shopfloor_edge.agent.updater.install import Installer, Repository
+from shopfloor_edge.agent.updater.parts import Parts
 from shopfloor_edge.agent.updater.plan import Plan, plan_of
-from shopfloor_edge.agent.updater.reports import Reports
-from shopfloor_edge.agent.updater.trying import Trying
+from shopfloor_edge.agent.updater.switching import is_judge
 from shopfloor_edge.errors import UpdateDelayedError, UpdateRefusedError
-from shopfloor_edge.slots.domain import Attempt, SlotsError, cancel, restore, stage
-from shopfloor_edge.slots.file import SlotsFile
-from shopfloor_edge.slots.store import Store
+from shopfloor_edge.slots.applications import running_application
+from shopfloor_edge.slots.domain import Attempt, Ending, SlotsError, cancel, restore, stage
 
 log = logging.getLogger(__name__)
 
@@ -39,36 +37,6 @@ class StoppedError(Exception):
     """What was being done has been given up: the agent stops, or the action is another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """What the site file allows."""
-
-    bytes_per_s: int | None
-    reserve_bytes: int
-    poll_min_s: float
-    poll_max_s: float
-    is_open: Callable[[datetime], bool]
-    """Whether the window for downloads is open."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the updater is made of."""
-
-    campaigns: Campaigns | None
-    """None where updates come on a stick only."""
-    repository: Repository
-    installer: Installer
-    store: Store
-    slots: SlotsFile
-    trying: Trying
-    desk: Desk
-    reports: Reports
-    attributes: ConfigData
-    now: Callable[[], datetime]
-    limit: Limit
-
-
 class Updater:
     """Belongs to one thread."""
 
@@ -78,6 +46,8 @@ class Updater:
         self._due_s = 0.0
         self._described: ConfigData | None = None
         self._told = ""
+        self._reached = parts.campaigns is None
+        """Whether the campaigns have answered this process."""
 
     def step(self) -> float:
         """Do what is due; return seconds until the next is.
@@ -89,7 +59,9 @@ class Updater:
             self._post()
             if time.monotonic() >= self._due_s:
                 self._poll()
+            self._parts.switching.follow()
             self._work()
+            self._parts.switching.follow()
             self._post()
         except StoppedError:
             return 0.0
@@ -111,6 +83,7 @@ class Updater:
             self._due_s = time.monotonic() + min(max(sleep_s, limit.poll_min_s), limit.poll_max_s)
             self._take_in(campaigns, errand)
             self._tell("")
+            self._reached = True
         except (UpdateDelayedError, UpdateRefusedError) as e:
             self._tell(str(e))
 
@@ -126,6 +99,8 @@ class Updater:
         slots, attributes = self._parts.slots.read(), self._parts.attributes
         pairs = {"model": slots.model.active, "config": slots.config.active}
         runs = {kind: active.digest for kind, active in pairs.items() if active is not None}
+        if running_application():
+            runs["wheels"] = running_application()
         said = attributes.model_copy(update={"data": attributes.data | runs})
         if said != self._described or wanted:
             self._described = said
@@ -195,7 +170,7 @@ class Updater:
         job = self._desk.papers.job
         if job is None:
             # A person's own attempt, out of a folder, has nobody to be reported to.
-            self._parts.trying.look(waited_s=0.0)
+            self._look(0.0)
             return
         deadline = job.plan.deadline_at
         try:
@@ -225,8 +200,8 @@ class Updater:
             return
         found = parts.installer.resolve(parts.repository, plan.target, now)
         slots = parts.slots.read()
-        active = slots.pair(found[1].custom.kind).active
-        if active is not None and active.digest == found[1].digest:
+        active = parts.switching.active(slots, found[1].custom.kind)
+        if active == found[1].digest:
             self._close(Closed(plan.action, success=True, details=("active already",)))
             return
         caps = [cap for cap in (plan.bytes_per_s, parts.limit.bytes_per_s) if cap]
@@ -240,7 +215,7 @@ class Updater:
             stage=Stage.FETCHED,
             release=fetched.release,
             notes=fetched.notes,
-            base=active.digest if active else "",
+            base=active,
         )
         if fetched.test is not None:
             job = self._self_tested(job, fetched.test)
@@ -257,11 +232,13 @@ class Updater:
     def _restore(self, plan: Plan) -> bool:
         """Go back without a download, where the release is still here."""
         kind = self._parts.reports.kind_of(plan.target)
+        before = self._parts.switching.provisioned(kind)
         try:
-            self._parts.slots.change(lambda slots: restore(slots, kind, plan.restore))
+            self._parts.slots.change(
+                lambda slots: restore(slots, kind, plan.restore, provisioned=before)
+            )
         except SlotsError as e:
-            active = self._parts.slots.read().pair(kind).active
-            if active is None or active.digest != plan.restore:
+            if self._parts.switching.active(self._parts.slots.read(), kind) != plan.restore:
                 log.info("cannot switch back, fetching instead", extra={"reason": str(e)})
                 return False
         self._close(Closed(plan.action, success=True, details=("switched back",)))
@@ -285,6 +262,9 @@ class Updater:
     def _stage(self, job: Job) -> None:
         if not job.plan.may_update or job.release is None:
             return
+        if job.release.kind is UpdateKind.OS:
+            self._hand_over(job)
+            return
         plan = job.plan
         attempt = Attempt(job.release, plan.action, plan.shadow_s, plan.trial_s)
         found = self._parts.slots.read()
@@ -300,15 +280,35 @@ class Updater:
                 raise UpdateRefusedError(str(e)) from e
         trying = replace(job, stage=Stage.TRYING, began_at=self._now())
         self._desk.put(replace(self._desk.papers, job=trying))
-        freed = self._parts.store.keep_only(self._parts.slots.read().kept)
+        kept = self._parts.slots.read().kept
+        freed = self._parts.store.keep_only(kept)
+        self._parts.switching.keep_only(kept)
         log.info("update is tried", extra={"action": plan.action, "freed_bytes": freed})
+
+    def _hand_over(self, job: Job) -> None:
+        """Have an image of the OS installed; it has halves of its own and its own way back."""
+        handler, release = self._parts.os_handler, job.release
+        if handler is None or release is None:
+            raise UpdateRefusedError("nothing here installs images of the OS")
+        said = handler.install(self._parts.store.archive(release.digest))
+        last = Ending(job.plan.action, release.digest, committed=True)
+        job, letter = self._parts.reports.ended(job, Phase.COMMITTED, last, self._now())
+        self._desk.say(letter, job=job)
+        self._close(Closed(job.plan.action, success=True, details=(*job.notes, said)))
+        self._parts.store.keep_only(self._parts.slots.read().kept)
+
+    def _look(self, waited_s: float) -> Attempt | None:
+        """Let time decide; return the attempt after it."""
+        attempt = self._parts.slots.read().attempt
+        judging = is_judge(attempt, reached=self._reached)
+        return self._parts.trying.look(waited_s=waited_s, may_commit=judging).attempt
 
     def _watch(self, job: Job) -> None:
         """Let time decide, and report what was observed."""
         now = self._now()
         before = self._parts.slots.read().attempt
         waited_s = (now - job.began_at).total_seconds() if job.began_at else 0.0
-        after = self._parts.trying.look(waited_s=waited_s).attempt
+        after = self._look(waited_s)
         moved = (before.step if before else None) != (after.step if after else None)
         if before is not None:
             job = self._report(job, flush=moved)

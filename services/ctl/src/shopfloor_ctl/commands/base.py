@@ -53,6 +53,18 @@ def read_key(parsed: argparse.Namespace) -> Ed25519PrivateKey:
     return load_key(parsed.key, read_passphrase(parsed.passphrase_file))
 
 
+def read_lines(file: Path) -> list[str]:
+    """Return the lines of a file that are not empty.
+
+    Raises:
+        MistakeError: it cannot be read.
+    """
+    try:
+        return [line for line in file.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as e:
+        raise MistakeError(f"{file}: {e}") from e
+
+
 def read_passphrase(file: Path | None) -> bytes:
     """Return the passphrase of a file, or ask for it.
 

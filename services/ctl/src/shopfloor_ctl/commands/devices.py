@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shopfloor_ctl.client import Json
-from shopfloor_ctl.commands.base import Context
+from shopfloor_ctl.commands.base import Context, read_lines
 from shopfloor_ctl.commands.sync import sync
 from shopfloor_ctl.errors import MistakeError
 
@@ -90,7 +90,7 @@ def _label(context: Context, parsed: argparse.Namespace) -> int:
 
 def _import(context: Context, parsed: argparse.Namespace) -> int:
     client, count = context.client("registry"), 0
-    for number, line in enumerate(_lines(parsed.file), start=1):
+    for number, line in enumerate(read_lines(parsed.file), start=1):
         try:
             said = json.loads(line)
             place = f"/devices/{_place(said.pop('site') + '/' + said.pop('device'))}"
@@ -125,13 +125,6 @@ def _set_group(context: Context, parsed: argparse.Namespace) -> int:
 def _remove_group(context: Context, parsed: argparse.Namespace) -> int:
     context.client("registry").send("DELETE", f"/groups/{parsed.name}")
     return 0
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return [line for line in file.read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as e:
-        raise MistakeError(f"{file}: {e}") from e
 
 
 def _place(text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from shopfloor_ctl.client import Client, Json
 from shopfloor_ctl.commands.base import Context
 
-PARTS = ("model", "config")
+PARTS = ("model", "config", "wheels")
 """Attributes of a device that hold the digest of what runs."""
 _BATCH = 500
 

@@ -15,6 +15,7 @@ from shopfloor_registry.domain.gates import Verdict
 from shopfloor_registry.domain.promotions import Promotion
 from shopfloor_registry.domain.stages import Stage
 from shopfloor_registry.domain.versions import VersionRecord
+from shopfloor_registry.usecases.applications import Staged
 
 # NUL is text for JSON and none for a database.
 Printable = r"^[^\x00-\x1f\x7f]*$"
@@ -314,3 +315,31 @@ def tell_promotion(promotion: Promotion) -> PromotionTold:
 def tell_device(device: DeviceRecord) -> DeviceTold:
     """Return a device as the API tells it."""
     return DeviceTold.model_validate(device)
+
+
+class ApplicationTold(_Told):
+    """A set of wheels that waits for its signature, or is listed."""
+
+    name: str
+    version: str
+    platform: str
+    path: str
+    digest: str
+    size_bytes: int
+    wheels: int
+    staged: list[str]
+
+
+def tell_application(found: Staged) -> ApplicationTold:
+    """Return the answer to an upload."""
+    manifest = found.manifest
+    return ApplicationTold(
+        name=manifest.name,
+        version=manifest.version,
+        platform=manifest.platform,
+        path=manifest.path,
+        digest=found.digest,
+        size_bytes=found.size_bytes,
+        wheels=len(manifest.wheels),
+        staged=list(found.paths),
+    )

@@ -30,6 +30,9 @@ _PROBLEMS: list[tuple[type[Exception], int, str]] = [
 ]
 
 
+_UPLOADS = ("/api/v1/bundles", "/api/v1/applications")
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the API is assembled from."""
@@ -49,7 +52,7 @@ def build_api(parts: Parts) -> FastAPI:
         app.add_exception_handler(kind, _problem(status, slug))
     app.add_exception_handler(NotModified, _not_modified)
     # A bundle has a limit of its own and goes to the disk as it comes.
-    app.add_middleware(BodyLimit, free=lambda path: path == "/api/v1/bundles")
+    app.add_middleware(BodyLimit, free=lambda path: path in _UPLOADS)
     app.include_router(parts.health)
     app.include_router(model_router(parts.desk, parts.gate))
     app.include_router(device_router(parts.fleet, parts.gate))

@@ -26,6 +26,7 @@ from shopfloor_registry.adapters.versions import SqlVersions
 from shopfloor_registry.domain.stages import Stage
 from shopfloor_registry.domain.versions import Figure, RunLink, VersionKey
 from shopfloor_registry.errors import ArtefactError, NotFoundError, TooLargeError
+from shopfloor_registry.usecases.applications import Applications
 from shopfloor_registry.usecases.ports import Artefacts, Entry
 from shopfloor_registry.usecases.promotions import Promoting, Publishing, Signed
 from shopfloor_registry.usecases.uploads import Uploads
@@ -45,6 +46,7 @@ class Desk:
     uploads: Uploads
     promoting: Promoting
     publishing: Publishing | None
+    applications: Applications | None
     artefacts: Artefacts
     upload_bytes_max: int
     now: Callable[[], datetime]
@@ -121,6 +123,23 @@ def _uploading(router: APIRouter, desk: Desk, gate: Gatekeeper) -> None:
             version, created = await run_sync(lambda: desk.uploads.receive(file, by=caller.name))
         response.status_code = 201 if created else 200
         return b.tell_version(version)
+
+    @router.post(
+        "/applications",
+        status_code=201,
+        openapi_extra={"requestBody": {"required": True, "content": content}},
+    )
+    async def upload_application(
+        request: Request, response: Response, caller: Caller = operator
+    ) -> b.ApplicationTold:
+        """Have a set of wheels wait for the TUF signature: 200 when it is listed or waits."""
+        applications = desk.applications
+        if applications is None:
+            raise NotFoundError("this registry has no TUF repository: set tuf_repository")
+        async with _received(request, desk) as file:
+            found = await run_sync(lambda: applications.receive(file, by=caller.name))
+        response.status_code = 201 if found.paths else 200
+        return b.tell_application(found)
 
 
 def _evidence(router: APIRouter, desk: Desk, gate: Gatekeeper) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,6 +61,27 @@ class TufPublisher:
         except OSError as e:
             raise ArtefactError(f"{path}: {e.strerror or e}") from e
 
+    def newest(self, before: str) -> tuple[str, Path] | None:
+        """Return digest and file of the newest listed target that differs from the path
+        ``before`` in its version only; None when there is none.
+        """
+        kind, name, version, platform = before.split("/")
+        found = {}
+        for path, target in self.repository.listing().items():
+            parts = path.split("/")
+            if parts[:2] == [kind, name] and parts[3:] == [platform] and parts[2] != version:
+                found[_order(parts[2])] = target
+        if not found:
+            return None
+        target = found[max(found)]
+        return target.hashes["sha256"], self.repository.target_file(target)
+
     def _waits(self, path: str) -> bool:
         staged = self.repository.staged()
         return any(change.path == path for one in staged for change in one.changes)
+
+
+def _order(version: str) -> tuple[tuple[int, str], ...]:
+    """Order versions by their numbers: 1.10 comes after 1.9, and names in between by letter."""
+    parts = re.findall(r"\d+|[^\d.]+", version)
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts)

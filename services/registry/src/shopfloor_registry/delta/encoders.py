@@ -21,6 +21,7 @@ from shopfloor_contracts.deltas import (
 )
 from shopfloor_contracts.errors import DeltaError
 from shopfloor_registry.delta import matching, steps
+from shopfloor_registry.delta.wheels import by_wheels
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ def best_delta(base: Path, result: Path) -> Delta | None:
     if base.stat().st_size > MAX_BASE_BYTES:
         return None
     old, new = base.read_bytes(), result.read_bytes()
-    made = encoded(old, new)
+    found = by_wheels(base, result)
+    made = encoded(old, new) if found is None else _of_wheels(found, old, new)
     sizes = {name: len(content) for name, content in made.items()}
     for name in sorted(made, key=lambda name: len(made[name])):
         if len(made[name]) >= len(new):
@@ -72,6 +74,13 @@ def encoded(base: bytes, result: bytes) -> dict[str, bytes]:
             head = Head(method, *digests, len(base), len(result))
             made[name] = head.packed() + body
     return made
+
+
+def _of_wheels(found: list[Step], base: bytes, result: bytes) -> dict[str, bytes]:
+    digests = hashlib.sha256(base).hexdigest(), hashlib.sha256(result).hexdigest()
+    head = Head(Method.STEPS, *digests, len(base), len(result))
+    body = steps.body(found, base, result)
+    return {} if body is None else {"wheels": head.packed() + body}
 
 
 def _decodes(base: Path, delta: bytes) -> bool:

@@ -75,6 +75,11 @@ class Publisher(Protocol):
     def stage_delta(self, path: str, files: tuple[Path, Path], custom: TargetCustom) -> bool:
         """The same for the way from the first file to the second; False when none is worth it."""
 
+    def newest(self, before: str) -> tuple[str, Path] | None:
+        """Return digest and file of the newest listed target that differs from the path
+        ``before`` in its version only; None when there is none.
+        """
+
 
 class Meter(Protocol):
     """Counts for operators."""
