@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from shopfloor_contracts.problems import describe
 from shopfloor_contracts.site import SiteFile
 from shopfloor_provisioning.errors import StoreFileError
+from shopfloor_provisioning.job import Places
 from shopfloor_provisioning.layout import Layout
 from shopfloor_provisioning.store import Camera, DeviceFile, StoreFile, TomlValue
 
@@ -20,20 +21,6 @@ Table = dict[str, TomlValue]
 
 HEADER = "# Written by shopfloor-site from cloud/sites: change it there, and apply again.\n"
 _OURS = ("site", "device", "time_zone", "schema_version", "cameras", "rules", "uplink")
-
-
-@dataclass(frozen=True, slots=True)
-class CloudPlaces:
-    """Where devices find the cloud, whoever started it."""
-
-    broker_host: str
-    broker_port: int
-    ingest_url: str | None = None
-    registry_url: str | None = None
-    campaigns_url: str | None = None
-    identity_url: str | None = None
-    rehearsed: bool = False
-    """It runs on this machine, started by us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +37,7 @@ class Composed:
 
 
 def compose_all(
-    store: StoreFile, path: Path, places: CloudPlaces, layouts: dict[str, Layout]
+    store: StoreFile, path: Path, places: Places, layouts: dict[str, Layout]
 ) -> dict[str, Composed]:
     """Return every device's site file by the device's name.
 
@@ -77,12 +64,15 @@ def compose_all(
     return composed
 
 
-def _table(store: StoreFile, device: DeviceFile, places: CloudPlaces, layout: Layout) -> Table:
+def _table(store: StoreFile, device: DeviceFile, places: Places, layout: Layout) -> Table:
     sections: Table = {"schema_version": 1, "site": store.site, "device": device.name}
     sections["time_zone"] = store.time_zone
     _merge(sections, store.site_file)
     _merge(sections, device.site)
     uplink = _uplink(places, layout)
+    if places.identity_url is not None and "identity" in SiteFile.model_fields:
+        sections["identity"] = _identity(places.identity_url, layout)
+        _merge(_section(sections, "identity"), _section(device.site, "identity"))
     _merge(uplink, _section(sections, "uplink"))
     sections["uplink"] = uplink
     if device.model is not None:
@@ -99,17 +89,25 @@ def _table(store: StoreFile, device: DeviceFile, places: CloudPlaces, layout: La
     return sections
 
 
-def _uplink(places: CloudPlaces, layout: Layout) -> Table:
-    return {
+def _identity(url: str, layout: Layout) -> Table:
+    return {"folder": str(layout.identity), "url": url, "ca_file": str(layout.authority)}
+
+
+def _uplink(places: Places, layout: Layout) -> Table:
+    table: Table = {
         "host": places.broker_host,
         "port": places.broker_port,
         "ca_file": str(layout.identity / "ca.crt"),
+    }
+    if places.identity_url is not None:
+        return table  # the agent shows its identity's certificate, which it renews
+    return table | {
         "cert_file": str(layout.identity / "device.crt"),
         "key_file": str(layout.identity / "device.key"),
     }
 
 
-def _updates(store: StoreFile, places: CloudPlaces, layout: Layout) -> Table:
+def _updates(store: StoreFile, places: Places, layout: Layout) -> Table:
     if store.cloud.root_file is None:
         return {}
     updates: Table = {"root_file": str(layout.trust / "root.json")}

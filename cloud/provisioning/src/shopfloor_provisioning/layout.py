@@ -33,6 +33,11 @@ class Layout:
         return self.settings / "identity"
 
     @property
+    def authority(self) -> PurePosixPath:
+        """Root that the identity service is believed by, before there is a certificate."""
+        return self.settings / "cloud-ca.crt"
+
+    @property
     def trust(self) -> PurePosixPath:
         """The registry's root of trust."""
         return self.settings / "tuf"
