@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from shopfloor_stack.errors import StackError
-from shopfloor_stack.pki import Authority
 
 from shopfloor_provisioning.errors import DeviceError, OperatorError, ProvisioningError
 from shopfloor_provisioning.layout import Layout
 from shopfloor_provisioning.machine import Machine
 from shopfloor_provisioning.steps.ports import SERVICE
+from shopfloor_stack.errors import StackError
+from shopfloor_stack.pki import Authority
 
 OPERATOR_SECRET = "IDENTITY_OPERATOR"
 """Name of the secret that holds the bearer token for the identity service."""

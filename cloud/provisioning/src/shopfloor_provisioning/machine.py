@@ -113,7 +113,9 @@ class Machine:
         names = {"half": half, "path": str(path), "folder": str(path.parent)}
         quoted = {name: shlex.quote(value) for name, value in names.items()}
         # It exists, private, before a byte of it is sent.
-        self.must("umask 077; : > {half}".format(**quoted), f"{path}")
+        self.must(
+            "umask 022; mkdir -p {folder} && umask 077 && : > {half}".format(**quoted), f"{path}"
+        )
         with self._translated():
             self._host.put_file(io.BytesIO(content), half, **self._rights())
         own = f"chown {shlex.quote(owner)} {quoted['half']} && " if owner else ""
@@ -148,7 +150,9 @@ class Machine:
         try:
             yield
         except (SSHException, EOFError, TimeoutError, OSError) as e:
-            raise UnreachableError(self.device, f"the session broke: {str(e)[:200] or type(e).__name__}") from e
+            raise UnreachableError(
+                self.device, f"the session broke: {str(e)[:200] or type(e).__name__}"
+            ) from e
         except PyinfraError as e:
             raise DeviceError(self.device, str(e)[:300]) from e
 

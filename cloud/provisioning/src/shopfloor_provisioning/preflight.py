@@ -138,7 +138,10 @@ def _can_be_had(machine: Machine, missing: Sequence[str]) -> bool:
         return True
     # An update of the lists is no change of the system; it is what tells.
     fetch = "apt-get -qq update -o Acquire::Retries=1 -o Acquire::http::Timeout=15"
-    return machine.run(f"{fetch} -o APT::Update::Error-Mode=any", timeout_s=120).ok and machine.run(script).ok
+    return (
+        machine.run(f"{fetch} -o APT::Update::Error-Mode=any", timeout_s=120).ok
+        and machine.run(script).ok
+    )
 
 
 def _spell(offset_s: float) -> str:

@@ -23,9 +23,7 @@ SecretName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,60}$")]
 """``ENTRANCE_CAMERA``: of the variable ``SHOPFLOOR_SECRET_ENTRANCE_CAMERA``, or a key of the file."""
 Process = Literal["vision", "agent", "console", "sensors", "station"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-_Hours = Annotated[
-    str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")
-]
+_Hours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
 _Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+", max_length=500)]
 MAX_BYTES = 1_000_000
 _STREAMS = ("rtsp", "rtsps", "http", "https")
@@ -44,7 +42,9 @@ class Camera(CameraSpec):
             if problem:
                 raise ValueError(f"{key} of camera {self.name!r} {problem}")
         if self.password_secret is not None and self.password_file is not None:
-            raise ValueError(f"camera {self.name!r}: password_secret and password_file exclude each other")
+            raise ValueError(
+                f"camera {self.name!r}: password_secret and password_file exclude each other"
+            )
         return self
 
 
@@ -93,9 +93,13 @@ class DeviceFile(Operator):
         elif self.connector == "chroot":
             wrong = "" if PurePosixPath(self.address).is_absolute() else "an absolute folder"
         else:
-            wrong = "" if re.fullmatch(r"[\w.:-]+", self.address) else "a host name or an IP address"
+            wrong = (
+                "" if re.fullmatch(r"[\w.:-]+", self.address) else "a host name or an IP address"
+            )
         if wrong:
-            raise ValueError(f"address of device {self.name!r} is {self.address!r}, expected {wrong}")
+            raise ValueError(
+                f"address of device {self.name!r} is {self.address!r}, expected {wrong}"
+            )
         for process, file in (("sensors", "sensors.toml"), ("station", "recipe.toml")):
             if process in self.processes and file not in self.files:
                 raise ValueError(f"device {self.name!r} runs {process}: files wants {file!r}")
@@ -185,9 +189,16 @@ def read_store(path: Path) -> StoreFile:
         StoreFileError: it cannot be read or used, or another file beside it has the same site.
     """
     store = _parse(path)
-    twins = sorted(other.name for other in path.parent.glob("*.toml") if _is_twin(other, path, store))
+    twins = sorted(
+        other.name for other in path.parent.glob("*.toml") if _is_twin(other, path, store)
+    )
     if twins:
-        raise StoreFileError(path, [f"site {store.site!r} is named in {', '.join(twins)} too: each site has a name of its own"])
+        raise StoreFileError(
+            path,
+            [
+                f"site {store.site!r} is named in {', '.join(twins)} too: each site has a name of its own"
+            ],
+        )
     return store
 
 

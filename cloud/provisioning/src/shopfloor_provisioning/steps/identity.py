@@ -83,5 +83,7 @@ def _key_problem(pem: bytes | None, held: x509.Certificate) -> str | None:
     except (ValueError, TypeError):
         return "its key cannot be read"
     encoding, form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    same = key.public_key().public_bytes(encoding, form) == held.public_key().public_bytes(encoding, form)
+    same = key.public_key().public_bytes(encoding, form) == held.public_key().public_bytes(
+        encoding, form
+    )
     return None if same else "its key is not the certificate's"

@@ -70,11 +70,11 @@ class Kept:
 
     def look(self, machine: Machine) -> list[Change]:
         """Look at each keeper's environment."""
-        return _differing(machine, _kept_pids(machine, self.layout, self.processes), self.inputs)
+        return _differing(machine, kept_pids(machine, self.layout, self.processes), self.inputs)
 
     def do(self, machine: Machine) -> None:
         """End those that run with something else, and start them anew."""
-        pids = _kept_pids(machine, self.layout, self.processes)
+        pids = kept_pids(machine, self.layout, self.processes)
         wanted = {change.what for change in _differing(machine, pids, self.inputs)}
         for process in self.processes:
             if f"start {process}" in wanted:
@@ -97,7 +97,7 @@ class Kept:
 
 def stop_kept(machine: Machine, layout: Layout, process: str) -> bool:
     """End a process and its keeper; says whether it ran."""
-    pid = _kept_pids(machine, layout, [process])[process]
+    pid = kept_pids(machine, layout, [process])[process]
     if pid == "0":
         return False
     # Only the process whose command line names our pid file: ids are used again.
@@ -108,7 +108,7 @@ def stop_kept(machine: Machine, layout: Layout, process: str) -> bool:
     return True
 
 
-def _kept_pids(machine: Machine, layout: Layout, processes: Sequence[str]) -> dict[str, str]:
+def kept_pids(machine: Machine, layout: Layout, processes: Sequence[str]) -> dict[str, str]:
     """Return the id of each keeper that runs, ``0`` where none does."""
     files = " ".join(shlex.quote(str(pid_file(process, layout))) for process in processes)
     script = f"""for f in {files}; do

@@ -53,7 +53,9 @@ class Wheels:
             self._install(machine)
         link, digest = self.layout.current, self.wanted.digest
         half = link.with_name(".current.new")
-        machine.must(f"ln -sfn app/{digest} {half} && mv -fT {half} {link} && sync {link.parent}", str(link))
+        machine.must(
+            f"ln -sfn app/{digest} {half} && mv -fT {half} {link} && sync {link.parent}", str(link)
+        )
 
     def _found(self, machine: Machine) -> tuple[str, str, bool]:
         """Return the digest in use, how far the wanted one is, and whether an update is in use."""
@@ -86,6 +88,12 @@ class Wheels:
     def _install(self, machine: Machine) -> None:
         mine = self.layout.apps / self.wanted.digest
         wanted = f"{ROOT}[{','.join(self.extras)}]" if self.extras else ROOT
+        # An installer that outlived a cut would go on writing into the new environment.
+        end = f"""for p in /proc/[0-9]*; do
+          if tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -qF "{mine}/bin/python -m pip"
+          then kill -9 "${{p#/proc/}}"; fi
+        done 2>/dev/null; :"""
+        machine.must(end, "installer before")
         machine.must(f"rm -rf {_q(mine)} && python3 -m venv {_q(mine)}", "virtual environment")
         files = " ".join(_q(self.layout.wheels / wheel.path.name) for wheel in self.wanted.wheels)
         pip = f"{_q(mine / 'bin/python')} -m pip --isolated --disable-pip-version-check"

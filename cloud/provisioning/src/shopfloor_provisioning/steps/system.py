@@ -144,8 +144,11 @@ class Folders:
         return owners and mode == folder.mode
 
 
-def device_folders(layout: Layout, *, owned: bool) -> Folders:
-    """Return the folders of a device: settings are root's, state and programs the service's."""
+def device_folders(layout: Layout, *, owned: bool, kept: bool) -> Folders:
+    """Return the folders of a device: settings are root's, state and programs the service's.
+
+    With ``kept`` those too that a keeper wants where there is no systemd.
+    """
 
     def of_root(path: PurePosixPath, mode: str = "750") -> Folder:
         return Folder(path, mode, "root", SERVICE)
@@ -164,6 +167,6 @@ def device_folders(layout: Layout, *, owned: bool) -> Folders:
         of_service(layout.apps, "755"),
         of_service(layout.wheels, "755"),
     ]
-    if not owned:
+    if kept:
         folders += [of_service(layout.run), of_service(layout.logs)]
     return Folders(tuple(folders), owned)
