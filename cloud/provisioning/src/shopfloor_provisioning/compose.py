@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tomlkit
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from shopfloor_contracts.problems import describe
 from shopfloor_contracts.site import SiteFile
 from shopfloor_provisioning.errors import StoreFileError
 from shopfloor_provisioning.job import Places
 from shopfloor_provisioning.layout import Layout
-from shopfloor_provisioning.store import Camera, DeviceFile, StoreFile, TomlValue
+from shopfloor_provisioning.store import Camera, DeviceFile, StoreFile
 
-Table = dict[str, TomlValue]
+Table = dict[str, JsonValue]
 
 HEADER = "# Written by shopfloor-site from cloud/sites: change it there, and apply again.\n"
 _OURS = ("site", "device", "time_zone", "schema_version", "cameras", "rules", "uplink")

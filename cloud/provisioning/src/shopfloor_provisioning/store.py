@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 
 from shopfloor_contracts.base import Operator, Slug, refuse_twins
 from shopfloor_contracts.problems import describe
@@ -18,7 +18,6 @@ from shopfloor_contracts.rules import RuleSpec
 from shopfloor_contracts.site import CameraSpec, ModelSpec
 from shopfloor_provisioning.errors import StoreFileError
 
-TomlValue = str | int | float | bool | list["TomlValue"] | dict[str, "TomlValue"]
 SecretName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,60}$")]
 """``ENTRANCE_CAMERA``: of the variable ``SHOPFLOOR_SECRET_ENTRANCE_CAMERA``, or a key of the file."""
 Process = Literal["vision", "agent", "console", "sensors", "station"]
@@ -80,7 +79,7 @@ class DeviceFile(Operator):
     model: ModelSpec | None = None
     cameras: Annotated[list[Camera], Field(min_length=1, max_length=64)]
     rules: Annotated[list[RuleSpec], Field(max_length=256)] = Field(default_factory=list)
-    site: dict[str, TomlValue] = Field(default_factory=dict)
+    site: dict[str, JsonValue] = Field(default_factory=dict)
     """Sections of its site file that differ from ``[site_file]``."""
     files: dict[Literal["sensors.toml", "recipe.toml"], str] = Field(default_factory=dict)
     """Files beside this one that sensors and station want."""
@@ -142,7 +141,7 @@ class StoreFile(Operator):
     opening_hours: dict[Day, list[_Hours]] = Field(default_factory=dict)
     cloud: CloudFile = CloudFile()
     rehearsal: Rehearsal = Rehearsal()
-    site_file: dict[str, TomlValue] = Field(default_factory=dict)
+    site_file: dict[str, JsonValue] = Field(default_factory=dict)
     """Sections that every device's site file gets: window_s, evidence, console, …"""
     devices: Annotated[list[DeviceFile], Field(min_length=1, max_length=500)]
     staff: Annotated[list[Person], Field(max_length=200)] = Field(default_factory=list)
