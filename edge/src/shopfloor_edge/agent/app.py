@@ -29,6 +29,7 @@ from shopfloor_edge.identity.renewal import Renewal, RenewalThread
 from shopfloor_edge.identity.secret_files import use_identity
 from shopfloor_edge.journal.outbox import Outbox
 from shopfloor_edge.journal.state import read_state
+from shopfloor_edge.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Agent:
         self._born = False
         self._counted_bytes = 0
         self._journal_failed = False
+        self._watchdog = Watchdog()
 
     def renewal(self) -> RenewalThread | None:
         """Return what keeps this device's certificate from ending, where it has one."""
@@ -87,6 +89,7 @@ class Agent:
             while not stop.is_set():
                 if self._uplink.refused is not None:
                     raise self._uplink.refused
+                self._watchdog.alive(time.monotonic())
                 self._step(time.monotonic(), flush=drain)
                 if drain and self._is_drained():
                     return 0
