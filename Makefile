@@ -169,6 +169,9 @@ soak: setup ## eight cameras with faults into the vision process: var/bench/soak
 sim-fleet: setup ## a simulated fleet rolled out in waves, one of them bad: var/bench/fleet.json (DEVICES=5000)
 	@$(PY)/python tests/perf/sim_fleet.py --devices $(or $(DEVICES),5000)
 
+e2e-store: setup ## a bare Debian in a namespace becomes a store: var/e2e/store.json (root; minutes)
+	@SHOPFLOOR_E2E_STORE=1 $(PY)/python -m pytest -q -rA -p no:randomly tests/e2e/test_store.py
+
 attacks: setup ## attacks on devices, console, identity and updates, all to be refused: var/e2e/attacks.json
 	@$(PY)/python -m pytest -q -n auto --maxprocesses=4 -m attack --attacks var/e2e/attacks.json
 

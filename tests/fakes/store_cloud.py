@@ -179,7 +179,7 @@ class StoreCloud:
             assert theirs in text, theirs
             text = text.replace(theirs, ours)
         text += f"user {pwd.getpwuid(os.geteuid()).pw_name}\n"
-        (self.folder / "mosquitto.conf").write_text(re.sub(r"^#.*\n", "", text, flags=re.M))
+        (self.folder / "mosquitto.conf").write_text(re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
         shutil.copy(REPOSITORY / "cloud" / "mosquitto" / "acl", self.folder / "acl")
         (self.folder / "acl").chmod(0o700)
 

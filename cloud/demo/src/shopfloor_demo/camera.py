@@ -69,7 +69,6 @@ class Camera:
         self._codec, self._role = codec, ""
         self._clients, self._is_complete = 0, False
         self._server = GstRtspServer.RTSPServer()
-        self._server.set_address(_HOST)
 
     def ask_for(self, user: str, password: str) -> None:
         """Let in only who says this user and password; call it before ``serve``."""
@@ -81,8 +80,8 @@ class Camera:
         self._server.set_auth(auth)
         self._role = _REALM_ROLE
 
-    def serve(self, port: int) -> str:
-        """Listen and return the address.
+    def serve(self, port: int, host: str = _HOST) -> str:
+        """Listen on ``host`` and return the address.
 
         Raises:
             OSError: the port is taken.
@@ -96,12 +95,13 @@ class Camera:
             for right in ("media.factory.access", "media.factory.construct"):
                 permissions.add_permission_for_role(self._role, right, True)  # noqa: FBT003
             factory.set_permissions(permissions)
+        self._server.set_address(host)
         self._server.set_service(str(port))
         self._server.get_mount_points().add_factory(_MOUNT, factory)
         if not self._server.attach(None):
-            raise OSError(f"port {port} of {_HOST} is taken")
+            raise OSError(f"port {port} of {host} is taken")
         GLib.timeout_add_seconds(2, self._forget_silent_clients)
-        return f"rtsp://{_HOST}:{self._server.get_bound_port()}{_MOUNT}"
+        return f"rtsp://{host}:{self._server.get_bound_port()}{_MOUNT}"
 
     def _on_client(self, _factory: GstRtspServer.RTSPMediaFactory, media: Gst.Object) -> None:
         feeder = _Feeder(self._units, fps=self._fps, once=self._once)
@@ -151,7 +151,7 @@ def main(argv: list[str] | None = None) -> int:
     camera = Camera(units, fps=arguments.fps, once=arguments.once, loop=loop, codec=codec)
     if arguments.user is not None:
         camera.ask_for(arguments.user, arguments.password or "")
-    address = camera.serve(arguments.port)
+    address = camera.serve(arguments.port, arguments.host)
     print(f"{address} plays {len(units)} frames of {arguments.file}", flush=True)
     if arguments.address_file is not None:
         _announce(arguments.address_file, address)
@@ -162,6 +162,7 @@ def main(argv: list[str] | None = None) -> int:
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="shopfloor_demo.camera", description=__doc__)
     parser.add_argument("file", type=Path, metavar="FILE", help="an H.264 file")
+    parser.add_argument("--host", default=_HOST, help=f"address to listen on (default {_HOST})")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--address-file", type=Path, help="where to write the rtsp:// address")
     parser.add_argument("--fps", type=int, default=encoding.FPS)
