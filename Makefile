@@ -161,5 +161,8 @@ soak: setup ## eight cameras with faults into the vision process: var/bench/soak
 sim-fleet: setup ## a simulated fleet rolled out in waves, one of them bad: var/bench/fleet.json (DEVICES=5000)
 	@$(PY)/python tests/perf/sim_fleet.py --devices $(or $(DEVICES),5000)
 
+deploy-store: setup ## bring a store's devices up from cloud/sites: STORE=demo needs nothing prepared (FLAGS=--dry-run)
+	@$(PY)/python -m shopfloor_provisioning.app apply "$(STORE)" $(FLAGS)
+
 clean: ## remove what was made here, not the caches outside
 	@rm -rf var .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

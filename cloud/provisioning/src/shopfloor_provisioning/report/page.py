@@ -8,6 +8,7 @@ from pathlib import Path
 
 import segno
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic.main import IncEx
 
 from shopfloor_provisioning.report.contents import Report
 
@@ -22,15 +23,15 @@ def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     page, data = folder / "commissioning.html", folder / "commissioning.json"
     _replace(page, render(report))
-    pictures = {
+    hidden: IncEx = {
         "devices": {
             "__all__": {
                 "collected": {"cameras": True},
-                "cameras": {"__all__": {"seen": {"snapshot"}}},
+                "cameras": {"__all__": {"seen": {"snapshot": True}}},
             }
         }
     }
-    _replace(data, report.model_dump_json(indent=1, exclude=pictures))
+    _replace(data, report.model_dump_json(indent=1, exclude=hidden))
     return page, data
 
 

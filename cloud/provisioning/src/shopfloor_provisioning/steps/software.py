@@ -1,4 +1,4 @@
-"""The device's programs: a virtual environment per set of wheels, and the link to the one in use."""
+"""The device's programs: an environment per set of wheels, and the link to the one in use."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from shopfloor_provisioning.wheels import ROOT, WheelSet
 
 COMPLETE = ".complete"
 """Written last into an environment: without it the folder is a half-installed one."""
+
+_PURELIB = 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,10 @@ class Wheels:
         own = f"chown -R {SERVICE}:{SERVICE} {_q(mine)} && " if self.owned else ""
         finish = f"""
           gi=/usr/lib/python3/dist-packages/gi
-          site=$({_q(mine / "bin/python")} -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+          site=$({_q(mine / "bin/python")} -c '{_PURELIB}')
           [ ! -d $gi ] || ln -sfn $gi "$site/gi"
-          touch {_q(mine / ".provisioned")} && {own} sync && touch {_q(mine / COMPLETE)} && sync {_q(mine)}
+          touch {_q(mine / ".provisioned")} && {own} sync &&
+          touch {_q(mine / COMPLETE)} && sync {_q(mine)}
         """
         machine.must(finish, "virtual environment")
 
