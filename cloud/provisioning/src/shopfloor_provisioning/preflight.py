@@ -135,7 +135,7 @@ def _missing(machine: Machine, packages: Sequence[str]) -> tuple[str, ...]:
 
 
 def _can_be_had(machine: Machine, missing: Sequence[str]) -> bool:
-    """Fetch the lists of packages, which changes nothing else and tells whether a server answers."""
+    """Fetch the lists of packages: it changes nothing else, and tells whether a server answers."""
     fetch = (
         "apt-get -qq update -o APT::Update::Error-Mode=any -o DPkg::Lock::Timeout=120 "
         "-o Acquire::Retries=1 -o Acquire::http::Timeout=15"

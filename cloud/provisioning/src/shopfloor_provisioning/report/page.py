@@ -23,14 +23,8 @@ def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     page, data = folder / "commissioning.html", folder / "commissioning.json"
     _replace(page, render(report))
-    hidden: IncEx = {
-        "devices": {
-            "__all__": {
-                "collected": {"cameras": True},
-                "cameras": {"__all__": {"seen": {"snapshot": True}}},
-            }
-        }
-    }
+    seen: IncEx = {"cameras": {"__all__": {"seen": {"snapshot"}}}, "collected": {"cameras"}}
+    hidden: IncEx = {"devices": {"__all__": seen}}
     _replace(data, report.model_dump_json(indent=1, exclude=hidden))
     return page, data
 

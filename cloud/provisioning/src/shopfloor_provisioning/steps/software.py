@@ -90,9 +90,10 @@ class Wheels:
     def _install(self, machine: Machine) -> None:
         mine = self.layout.apps / self.wanted.digest
         wanted = f"{ROOT}[{','.join(self.extras)}]" if self.extras else ROOT
-        # An installer that outlived a cut would go on writing into the new environment.
+        # An installer that outlived a cut would go on writing into the new environment. The
+        # brackets keep this very shell, whose command line holds the pattern, from being found.
         end = f"""for p in /proc/[0-9]*; do
-          if tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -qF "{mine}/bin/python -m pip"
+          if tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -q "{mine.name}[/]bin/python -m pip"
           then kill -9 "${{p#/proc/}}"; fi
         done 2>/dev/null; :"""
         machine.must(end, "installer before")
