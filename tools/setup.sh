@@ -20,7 +20,7 @@ python=/usr/bin/python3
 venv=.venv
 distributions=(services/contracts services/kit "services/ingest[postgresql]" services/registry
                services/campaigns services/ctl services/identity "edge[pyav,opcua,gpio,console,notify]"
-               models cloud/demo cloud/stack dashboards)
+               models cloud/demo cloud/stack cloud/provisioning dashboards)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 2; }

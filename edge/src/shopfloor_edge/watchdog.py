@@ -28,5 +28,5 @@ class Watchdog:
             return
         self._told_s = now_s
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as pipe:
-            pipe.setblocking(False)
+            pipe.settimeout(0.0)
             pipe.sendto(b"WATCHDOG=1", self._address)

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from shopfloor_provisioning import view
@@ -37,9 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     site: Site | None = None
     try:
         path = _site_path(parsed)
-        if parsed.command == "privacy":
-            module = importlib.import_module("shopfloor_provisioning.privacy")
-            return int(module.run_privacy(path, parsed.out))
         site = Site(path, _options(parsed), os.environ, say=_say)
         with _alone(site, wanted=parsed.command in ("apply", "destroy")):
             return _COMMANDS[parsed.command](site, parsed)
@@ -74,7 +72,7 @@ def _apply(site: Site, parsed: argparse.Namespace) -> int:
     changes = view.show_applied(results)
     code = _complain(results)
     view.show_pins(results)
-    for device in site.devices:
+    for device in (d for d in site.devices if not results[d.name].error):
         url = site.console_url(device, site.composed()[device.name])
         if url:
             print(f"console of {device.name}: {url}")
@@ -95,6 +93,17 @@ def _show_report(site: Site, *, waits: bool) -> int:
     view.show_report(report)
     print(page)
     return 0 if report.passed else 1
+
+
+def _privacy(site: Site, parsed: argparse.Namespace) -> int:
+    documents = importlib.import_module("shopfloor_provisioning.privacy.documents")
+    sites = [composed.site for composed in site.composed().values()]
+    into = parsed.out or site.var / "privacy"
+    written = documents.write_privacy(sites, into, today=datetime.now(UTC).date())
+    for line in written.changed:
+        print(f"differs from what was signed off: {line}")
+    print("\n".join(str(path) for path in written.files))
+    return 0
 
 
 def _status(site: Site, parsed: argparse.Namespace) -> int:
@@ -196,9 +205,6 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--sites", type=Path, default=REPOSITORY / "cloud/sites", metavar="DIR"
         )
-        if name == "privacy":
-            command.add_argument("--out", type=Path, metavar="FILE", help="write it there")
-            continue
         _add_common(command)
     _add_special(commands)
     return parser
@@ -217,13 +223,16 @@ def _add_common(command: argparse.ArgumentParser) -> None:
         help="wheels, as on a USB stick (default var/wheelhouse)",
     )
     command.add_argument("--at-once", type=int, choices=range(1, 65), default=8, metavar="N")
-    command.add_argument("--event-wait", type=float, default=EVENT_WAIT_S, metavar="S",
-                         help="for a sign of life in the cloud (default %(default)g s)")  # fmt: skip
+    wait = "for a sign of life in the cloud (default %(default)g s)"
+    command.add_argument("--event-wait", type=float, default=EVENT_WAIT_S, metavar="S", help=wait)
 
 
 def _add_special(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     for name in ("plan", "apply", "status"):
         commands.choices[name].add_argument("--json", action="store_true", help="print JSON")
+    commands.choices["privacy"].add_argument(
+        "--out", type=Path, metavar="DIR", help="default var/sites/NAME/privacy"
+    )
     apply = commands.choices["apply"]
     apply.add_argument("--dry-run", action="store_true", help="as plan")
     apply.add_argument("--no-report", action="store_true", help="end when it is applied")
@@ -236,6 +245,7 @@ _COMMANDS = {
     "status": _status,
     "destroy": _destroy,
     "report": _report,
+    "privacy": _privacy,
 }
 
 

@@ -7,6 +7,7 @@ import json
 import shlex
 
 from cryptography import x509
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shopfloor_contracts.site import CameraSpec
 from shopfloor_provisioning.device import Plan
@@ -16,10 +17,20 @@ from shopfloor_provisioning.machine import Machine
 from shopfloor_provisioning.preflight import Facts
 from shopfloor_provisioning.processes import unit
 from shopfloor_provisioning.steps.ports import SERVICE
-from shopfloor_provisioning.steps.running import kept_pids
+from shopfloor_provisioning.steps.running import QUIET, kept_pids
 
 PROBE_S = 2
 """A snapshot wants one frame; the report's rate is what vision itself has measured."""
+
+
+class _State(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    cameras: list[CameraSeen]
+    outbox: int
+    version: str
+
+
 _READ_STATE = """
 import json, sys
 from importlib.metadata import version
@@ -41,7 +52,7 @@ def states(plan: Plan, machine: Machine) -> dict[str, str]:
     if plan.is_image:
         return dict.fromkeys(plan.device.processes, "not booted")
     if plan.owned and machine.run("[ -d /run/systemd/system ]").ok:
-        found = {}
+        found: dict[str, str] = {}
         for process in plan.device.processes:
             said = machine.run(f"systemctl is-active {unit(process)}").stdout.strip()
             found[process] = "running" if said == "active" else said or "unknown"
@@ -53,7 +64,7 @@ def states(plan: Plan, machine: Machine) -> dict[str, str]:
 def collect(plan: Plan, machine: Machine, facts: Facts) -> Collected:
     """Return everything that the commissioning report shows of the device."""
     said = _state(plan, machine)
-    rows = {str(row["camera"]): row for row in said["cameras"]}
+    rows = {row.camera: row for row in said.cameras}
     cameras = [
         _camera(plan, machine, spec, rows.get(spec.name)) for spec in plan.composed.site.cameras
     ]
@@ -61,12 +72,12 @@ def collect(plan: Plan, machine: Machine, facts: Facts) -> Collected:
         system=f"{facts.system} {facts.release}".strip(),
         architecture=facts.architecture,
         python=facts.python,
-        version=str(said["version"]),
+        version=said.version,
         clock_offset_s=round(facts.clock_offset_s, 1),
         free_bytes=facts.free_bytes,
         processes=states(plan, machine),
         cameras=cameras,
-        outbox_rows=int(said["outbox"]),
+        outbox_rows=said.outbox,
         update=_update(plan, machine),
         certificate=_certificate(plan, machine),
     )
@@ -82,22 +93,20 @@ def _kept_state(machine: Machine, pid: str) -> str:
     return "running" if any(name != "sleep" for name in names) else "starts again and again"
 
 
-def _state(plan: Plan, machine: Machine) -> dict[str, object]:
+def _state(plan: Plan, machine: Machine) -> _State:
     code, state = shlex.quote(_READ_STATE), shlex.quote(str(plan.layout.state))
     said = machine.must(_as_service(plan, f"{_python(plan)} -c {code} {state}"), "state")
-    found = json.loads(said.splitlines()[-1])
-    if not isinstance(found, dict):
-        raise DeviceError(machine.device, "state: no object was printed")
-    return found
+    try:
+        return _State.model_validate_json(said.splitlines()[-1])
+    except (ValidationError, IndexError) as e:
+        raise DeviceError(machine.device, f"state: {said[:200]!r} was printed") from e
 
 
-def _camera(
-    plan: Plan, machine: Machine, spec: CameraSpec, row: dict[str, object] | None
-) -> CameraSeen:
+def _camera(plan: Plan, machine: Machine, spec: CameraSpec, row: CameraSeen | None) -> CameraSeen:
     picture, note = _snapshot(plan, machine, spec)
     seen = CameraSeen(camera=spec.name, status="unknown", reason="vision has not described it")
     if row is not None:
-        seen = CameraSeen.model_validate(row)
+        seen = row
     encoded = base64.b64encode(picture).decode()
     return seen.model_copy(update={"snapshot": encoded, "snapshot_note": note})
 
@@ -119,8 +128,9 @@ def _snapshot(plan: Plan, machine: Machine, spec: CameraSpec) -> tuple[bytes, st
     machine.run(f"rm -f {shlex.quote(str(path))}")
     if not said.ok or not picture:
         return b"", said.last_line.removeprefix("shopfloor-edge: ")
-    note = json.loads(said.stdout.splitlines()[-1]).get("snapshot") or ""
-    return picture, str(note)
+    note = str(json.loads(said.stdout.splitlines()[-1]).get("snapshot") or "")
+    # It masks what may be a person too, so its number is none of people.
+    return picture, "people pixelated" if note.endswith("people pixelated") else note
 
 
 def _update(plan: Plan, machine: Machine) -> str:
@@ -146,7 +156,7 @@ def _python(plan: Plan) -> str:
 
 
 def _as_service(plan: Plan, command: str) -> str:
-    home = f"cd / && HOME={shlex.quote(str(plan.layout.state))} OMP_NUM_THREADS=1"
+    home = f"cd / && HOME={shlex.quote(str(plan.layout.state))} {QUIET}"
     if not plan.owned:
         return f"{home} {command}"
     return f"{home} setpriv --reuid {SERVICE} --regid {SERVICE} --init-groups {command}"

@@ -40,7 +40,7 @@ UNITS = next(
     REPOSITORY / "edge/systemd",
 )
 OWNER = f"root:{SERVICE}"
-SYSTEM_PYTHON = {"12": "3.11", "13": "3.13", "24.04": "3.12", "26.04": "3.14"}
+SYSTEM_PYTHON = {"12": "3.11", "13": "3.13", "24.04": "3.12"}
 """What ``apt-get install python3`` brings, by release: wheels are chosen before it is there."""
 
 

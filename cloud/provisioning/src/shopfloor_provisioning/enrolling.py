@@ -18,7 +18,7 @@ from shopfloor_provisioning.steps.ports import SERVICE
 from shopfloor_stack.errors import StackError
 from shopfloor_stack.pki import Authority
 
-OPERATOR_SECRET = "IDENTITY_OPERATOR"
+OPERATOR_SECRET = "IDENTITY_OPERATOR"  # noqa: S105 — its name
 """Name of the secret that holds the bearer token for the identity service."""
 _ANSWER_S = 15.0
 _TOKEN_MINUTES = 15

@@ -50,7 +50,7 @@ def _run(job: Job, tell: Callable[[Progress], None]) -> Result:
         if process.stdin is None or process.stdout is None or process.stderr is None:
             raise ProvisioningError(f"{job.device}: no pipes to its process")
         complaints: list[str] = []
-        listener = threading.Thread(target=lambda e: complaints.extend(e), args=(process.stderr,))
+        listener = threading.Thread(target=complaints.extend, args=(process.stderr,))
         listener.start()
         process.stdin.write(job.model_dump_json())
         process.stdin.close()

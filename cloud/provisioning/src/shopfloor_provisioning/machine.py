@@ -16,8 +16,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from paramiko import SSHException
-from pyinfra.api import Config, Host, Inventory, State
+from pyinfra.api.config import Config
 from pyinfra.api.exceptions import ConnectError, PyinfraError
+from pyinfra.api.host import Host
+from pyinfra.api.inventory import Inventory
+from pyinfra.api.state import State
 from pyinfra.context import ctx_host, ctx_state
 
 from shopfloor_provisioning.errors import DeviceError, UnreachableError
@@ -167,9 +170,10 @@ def connect(address: Address, *, password: str | None = None) -> Machine:
     logging.getLogger("pyinfra").disabled = True
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     name, data = _inventory(address, password)
-    inventory = Inventory(([(name, data)], {}))
+    inventory = Inventory(([(name, data)], {}))  # type: ignore[no-untyped-call]
     elevated = address.connector == "ssh" and address.user != "root"
-    state = State(inventory, Config(CONNECT_TIMEOUT=CONNECT_S, SUDO=elevated))
+    config = Config(CONNECT_TIMEOUT=CONNECT_S, SUDO=elevated)  # type: ignore[no-untyped-call]
+    state = State(inventory, config)
     host = next(iter(inventory))
     try:
         host.connect(show_errors=False, raise_exceptions=True)

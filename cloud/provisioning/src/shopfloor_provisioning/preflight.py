@@ -11,11 +11,13 @@ from shopfloor_provisioning.machine import Machine
 from shopfloor_provisioning.store import DeviceFile
 from shopfloor_provisioning.wheels import WheelSet
 
-SYSTEMS = {"debian": ("12", "13"), "ubuntu": ("24.04", "26.04")}
+SYSTEMS = {"debian": ("12", "13"), "ubuntu": ("24.04",)}
 PYTHONS = ("3.11", "3.12", "3.13")
 DISK_BYTES = 3_000_000_000
 """Two environments of 0.9 GB, since an update keeps the one before, and a day's journal."""
 DISK_LOCAL_BYTES = 500_000_000
+_UNPACKED = 5
+"""Times its size that a wheel takes: itself, unpacked, and compiled."""
 CLOCK_S = 120.0
 """Certificates are an hour older than they say, events are not: a window would be another one."""
 
@@ -77,7 +79,7 @@ def judge(device: DeviceFile, facts: Facts) -> Iterator[str]:
     """Give every reason why the host is not fit, each with what to do."""
     wanted, local = device.architecture, device.connector == "local"
     if wanted is not None and facts.architecture != wanted:
-        yield f"is {facts.architecture}, its file says {wanted}: correct architecture, or the address"
+        yield f"is {facts.architecture}, its file says {wanted}: correct architecture or address"
     elif facts.architecture not in ("x86_64", "aarch64"):
         yield f"is {facts.architecture}: only x86_64 and aarch64 have wheels"
     needs_bytes = DISK_LOCAL_BYTES if local else DISK_BYTES
@@ -105,8 +107,8 @@ def _judge_system(device: DeviceFile, facts: Facts) -> Iterator[str]:
         yield f"has Python {facts.python}, expected {', '.join(PYTHONS)}"
     if not facts.has_packages:
         yield (
-            f"its package server does not have, or does not answer for, {', '.join(facts.missing)}: "
-            f"mend its apt sources, or install them from a medium; wheels need no server"
+            f"its package server does not give {', '.join(facts.missing)}: mend its apt sources, "
+            f"or install them from a medium; wheels need no server"
         )
 
 
@@ -115,9 +117,12 @@ def judge_wheels(facts: Facts, find: WheelSet | WheelhouseError | None) -> Itera
     if isinstance(find, WheelhouseError):
         yield str(find)
     elif find is not None:
-        size = sum(wheel.path.stat().st_size for wheel in find.wheels)
-        if facts.free_bytes < size * 5:
-            yield f"has {facts.free_bytes / 1e9:.1f} GB free, the wheels unpack to {size * 4 / 1e9:.1f} GB"
+        size_bytes = sum(wheel.path.stat().st_size for wheel in find.wheels) * _UNPACKED
+        if facts.free_bytes < size_bytes:
+            yield (
+                f"has {facts.free_bytes / 1e9:.1f} GB free on /, its wheels take "
+                f"{size_bytes / 1e9:.1f} GB: remove something, or take a larger disk"
+            )
 
 
 def _missing(machine: Machine, packages: Sequence[str]) -> tuple[str, ...]:
@@ -130,18 +135,15 @@ def _missing(machine: Machine, packages: Sequence[str]) -> tuple[str, ...]:
 
 
 def _can_be_had(machine: Machine, missing: Sequence[str]) -> bool:
-    """Ask the lists that are there; where there are none yet, whether the server answers."""
-    script = f"""for p in {" ".join(missing)}; do
-      [ -n "$(apt-cache policy $p 2>/dev/null | sed -n 's/.*Candidate: //p' | grep -v none)" ] || exit 1
-    done"""
-    if machine.run(script).ok:
-        return True
-    # An update of the lists is no change of the system; it is what tells.
-    fetch = "apt-get -qq update -o Acquire::Retries=1 -o Acquire::http::Timeout=15"
-    return (
-        machine.run(f"{fetch} -o APT::Update::Error-Mode=any", timeout_s=120).ok
-        and machine.run(script).ok
+    """Fetch the lists of packages: it changes nothing else, and tells whether a server answers."""
+    fetch = (
+        "apt-get -qq update -o APT::Update::Error-Mode=any -o DPkg::Lock::Timeout=120 "
+        "-o Acquire::Retries=1 -o Acquire::http::Timeout=15"
     )
+    script = f"""for p in {" ".join(missing)}; do
+      apt-cache policy $p | sed -n 's/.*Candidate: //p' | grep -qv none || exit 1
+    done"""
+    return machine.run(fetch, timeout_s=180).ok and machine.run(script).ok
 
 
 def _spell(offset_s: float) -> str:

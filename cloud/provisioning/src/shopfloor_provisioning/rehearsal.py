@@ -1,4 +1,4 @@
-"""What a real store has and this machine lacks: a cloud, and a camera that plays the demo's clip."""
+"""What a store has and this machine lacks: a cloud, and a camera that plays the demo's clip."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from shopfloor_contracts.site import CameraSpec, ModelSpec
 from shopfloor_provisioning.errors import StoreFileError
 
 SecretName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,60}$")]
-"""``ENTRANCE_CAMERA``: of the variable ``SHOPFLOOR_SECRET_ENTRANCE_CAMERA``, or a key of the file."""
+"""``ENTRANCE``: of the variable ``SHOPFLOOR_SECRET_ENTRANCE``, or a key of the encrypted file."""
 Process = Literal["vision", "agent", "console", "sensors", "station"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _Hours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
@@ -73,7 +73,7 @@ class DeviceFile(Operator):
     architecture: Literal["x86_64", "aarch64"] | None = None
     """Checked against the host; none takes it as it is."""
     software: Literal["wheelhouse", "here"] | None = None
-    """"here" runs the environment of this command; the default of ``local`` without a wheelhouse."""
+    """"here": this command's own environment; the default of ``local`` without a wheelhouse."""
     video: Literal["gstreamer", "pyav"] = "gstreamer"
     processes: Annotated[tuple[Process, ...], Field(min_length=1)] = ("vision", "agent", "console")
     model: ModelSpec | None = None
@@ -165,7 +165,7 @@ class StoreFile(Operator):
             for device in self.devices
             if device.connector != "local"
         ]
-        refuse_twins("device address", places)
+        refuse_twins("device", places)
         return self
 
     @property
@@ -195,7 +195,8 @@ def read_store(path: Path) -> StoreFile:
         raise StoreFileError(
             path,
             [
-                f"site {store.site!r} is named in {', '.join(twins)} too: each site has a name of its own"
+                f"site {store.site!r} is named in {', '.join(twins)} too: "
+                f"each site has a name of its own"
             ],
         )
     return store

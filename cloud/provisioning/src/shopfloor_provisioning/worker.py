@@ -67,7 +67,7 @@ def _plan(plan: Plan, machine: Machine) -> Result:
 
 
 def _apply(plan: Plan, machine: Machine) -> Result:
-    def tell(step: str, changes: list[Change], done: bool) -> None:  # noqa: FBT001 — a callback
+    def tell(step: str, changes: list[Change], *, done: bool) -> None:
         _say(Line(progress=Progress(step=step, changes=len(changes), done=done)))
 
     steps = plan.steps(_facts(machine))

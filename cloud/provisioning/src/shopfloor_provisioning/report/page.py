@@ -8,6 +8,7 @@ from pathlib import Path
 
 import segno
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic.main import IncEx
 
 from shopfloor_provisioning.report.contents import Report
 
@@ -22,15 +23,12 @@ def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     page, data = folder / "commissioning.html", folder / "commissioning.json"
     _replace(page, render(report))
-    pictures = {
-        "devices": {
-            "__all__": {
-                "collected": {"cameras": True},
-                "cameras": {"__all__": {"seen": {"snapshot"}}},
-            }
-        }
+    per_device: dict[str, IncEx] = {
+        "cameras": {"__all__": {"seen": {"snapshot"}}},
+        "collected": {"cameras"},
     }
-    _replace(data, report.model_dump_json(indent=1, exclude=pictures))
+    hidden: dict[str, IncEx] = {"devices": {"__all__": per_device}}
+    _replace(data, report.model_dump_json(indent=1, exclude=hidden))
     return page, data
 
 

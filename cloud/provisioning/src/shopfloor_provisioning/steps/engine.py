@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from shopfloor_provisioning.errors import DeviceError
 from shopfloor_provisioning.machine import Machine
 from shopfloor_provisioning.steps.ports import Change, Step
 
-Tell = Callable[[str, list[Change], bool], None]
-"""Called with a step, its changes, and whether they are done: False first, then True."""
+
+class Tell(Protocol):
+    """Hears of a step twice where it has changes: before, and when they are done."""
+
+    def __call__(self, step: str, changes: list[Change], *, done: bool) -> None:
+        """Take note."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ def apply(machine: Machine, steps: Sequence[Step], tell: Tell) -> list[Differenc
         changes: list[Change] = []
         try:
             changes = step.look(machine)
-            tell(step.name, changes, False)
+            tell(step.name, changes, done=False)
             if not changes:
                 continue
             step.do(machine)
@@ -52,7 +58,7 @@ def apply(machine: Machine, steps: Sequence[Step], tell: Tell) -> list[Differenc
                 f"{step.name}: still differs when it is done: {left[0].what}; {_stands(done)}",
             )
         done.append(Difference(step.name, tuple(changes)))
-        tell(step.name, changes, True)
+        tell(step.name, changes, done=True)
     return done
 
 

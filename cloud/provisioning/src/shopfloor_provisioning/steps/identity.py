@@ -73,7 +73,7 @@ class Identity:
 
 
 def _key_problem(pem: bytes | None, held: x509.Certificate) -> str | None:
-    """Compare the key's public half with the certificate; a key in a TPM has no file of that kind."""
+    """Compare the key's public half with the certificate; a TPM keeps its own."""
     if pem is None:
         return "its key is missing"
     if b"PRIVATE KEY" not in pem or b"TSS2" in pem:

@@ -18,6 +18,8 @@ from shopfloor_provisioning.processes import argv, pid_file, unit
 from shopfloor_provisioning.steps.ports import SERVICE, Change
 
 MARK = "SHOPFLOOR_INPUTS"
+QUIET = "OMP_NUM_THREADS=1 ORT_DISABLE_TELEMETRY=1"
+"""As in the units: one thread a worker, and nothing to the runtime's maker."""
 _SETTLE_S = 3
 """A process that cannot read its settings has ended by then."""
 _STOP_S = 30
@@ -35,10 +37,11 @@ class Units:
 
     def look(self, machine: Machine) -> list[Change]:
         """Ask systemd, and look at each process's environment."""
-        changes = []
-        for process in self.processes:
-            if machine.run(f"systemctl is-enabled --quiet {unit(process)}").ok is False:
-                changes.append(Change(f"enable {unit(process)}"))
+        changes = [
+            Change(f"enable {unit(process)}")
+            for process in self.processes
+            if not machine.run(f"systemctl is-enabled --quiet {unit(process)}").ok
+        ]
         if not self.starts:
             return changes
         ask = "systemctl show -p MainPID --value {}"
@@ -90,7 +93,7 @@ class Kept:
         if self.owned:
             groups = f"--reuid {SERVICE} --regid {SERVICE} --init-groups"
             command = ["setpriv", *groups.split(), *command]
-        marks = f"{MARK}={self.inputs} HOME={shlex.quote(str(layout.state))} OMP_NUM_THREADS=1"
+        marks = f"{MARK}={self.inputs} HOME={shlex.quote(str(layout.state))} {QUIET}"
         started = f"{marks} nohup setsid {shlex.join(command)} >/dev/null 2>&1 </dev/null &"
         machine.must(f"cd /; {started}", process)
 

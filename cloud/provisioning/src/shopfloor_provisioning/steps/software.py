@@ -1,4 +1,4 @@
-"""The device's programs: a virtual environment per set of wheels, and the link to the one in use."""
+"""The device's programs: an environment per set of wheels, and the link to the one in use."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from shopfloor_provisioning.wheels import ROOT, WheelSet
 
 COMPLETE = ".complete"
 """Written last into an environment: without it the folder is a half-installed one."""
+
+_PURELIB = 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,10 @@ class Wheels:
     def _install(self, machine: Machine) -> None:
         mine = self.layout.apps / self.wanted.digest
         wanted = f"{ROOT}[{','.join(self.extras)}]" if self.extras else ROOT
-        # An installer that outlived a cut would go on writing into the new environment.
+        # An installer that outlived a cut would go on writing into the new environment. The
+        # brackets keep this very shell, whose command line holds the pattern, from being found.
         end = f"""for p in /proc/[0-9]*; do
-          if tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -qF "{mine}/bin/python -m pip"
+          if tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -q "{mine.name}[/]bin/python -m pip"
           then kill -9 "${{p#/proc/}}"; fi
         done 2>/dev/null; :"""
         machine.must(end, "installer before")
@@ -103,9 +106,10 @@ class Wheels:
         own = f"chown -R {SERVICE}:{SERVICE} {_q(mine)} && " if self.owned else ""
         finish = f"""
           gi=/usr/lib/python3/dist-packages/gi
-          site=$({_q(mine / "bin/python")} -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+          site=$({_q(mine / "bin/python")} -c '{_PURELIB}')
           [ ! -d $gi ] || ln -sfn $gi "$site/gi"
-          touch {_q(mine / ".provisioned")} && {own} sync && touch {_q(mine / COMPLETE)} && sync {_q(mine)}
+          touch {_q(mine / ".provisioned")} && {own} sync &&
+          touch {_q(mine / COMPLETE)} && sync {_q(mine)}
         """
         machine.must(finish, "virtual environment")
 
