@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -113,6 +114,16 @@ def read_root(folder: Path, passphrase: bytes | None) -> Signer:
     """Open the root, which is offline but now. Raises ``AuthorityError``."""
     key = read_key(folder / "root.key", passphrase)
     return Signer(read_certificate(folder / "root.crt"), key)
+
+
+def withdrawn(online: Path) -> list[Revoked]:
+    """Return what the root's list says now. Raises ``AuthorityError``."""
+    path = online / "root.crl"
+    try:
+        found = x509.load_pem_x509_crl(path.read_bytes())
+    except (OSError, ValueError) as e:
+        raise AuthorityError(f"{path}: no list can be read there: {e}") from e
+    return [Revoked(entry.serial_number, entry.revocation_date_utc) for entry in found]
 
 
 def root_list(root: Signer, revoked: Sequence[Revoked], now: datetime) -> bytes:
