@@ -14,12 +14,13 @@ packages=(
 )
 # What the cloud's parts and their tests need beside; without root they are left out, and
 # 'make cloud-up' and the tests say so.
-cloud_packages=(prometheus prometheus-alertmanager)
+# swtpm and tpm2-tools (2 MB): tests of keys under a TPM.
+cloud_packages=(prometheus prometheus-alertmanager swtpm tpm2-tools)
 compgen -G '/usr/lib/postgresql/1[5-9]/bin/initdb' >/dev/null || cloud_packages+=(postgresql)
 python=/usr/bin/python3
 venv=.venv
 distributions=(services/contracts services/kit "services/ingest[postgresql]" services/registry
-               services/campaigns services/ctl "edge[pyav,opcua,gpio]" models cloud/demo cloud/stack dashboards)
+               services/campaigns services/identity services/ctl "edge[pyav,opcua,gpio]" models cloud/demo cloud/stack dashboards)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 2; }
