@@ -7,7 +7,7 @@ import getpass
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -121,7 +121,7 @@ def lists(parsed: argparse.Namespace, desk: Callable[[], ListDesk], online: Path
     """Write the lists now; with ``--root`` the root's is made again before."""
     if parsed.root is not None:
         renew_root_list(parsed, online)
-    count = desk().publish(revoked=bool(parsed.withdraw))
+    count = desk().publish(revoked=bool(parsed.withdraw), life=timedelta(days=parsed.days))
     print(f"{count} certificates are on the list")
     return 0
 

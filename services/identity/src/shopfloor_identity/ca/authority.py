@@ -1,7 +1,8 @@
 """The authority's folders: an offline root, and the intermediate that the service signs with.
 
 ``root/`` (kept away from every machine that is on a network): ``root.key``, ``root.crt``.
-``online/``: ``intermediate.key``, ``intermediate.crt``, ``root.crt``, ``root.crl``.
+``online/``: ``intermediate.key``, ``intermediate.crt``, ``root.crt``, ``root.crl``, and the last list of
+an intermediate before it as ``previous.crl``.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Online:
     root: bytes
     """The root's certificate, PEM."""
     root_list: bytes
+    """And a previous intermediate's."""
 
     @classmethod
     def read(cls, folder: Path) -> Online:
@@ -61,8 +63,10 @@ class Online:
         try:
             certificate.verify_directly_issued_by(root)
             root_list = (folder / "root.crl").read_bytes()
+            previous = folder / "previous.crl"
+            root_list += previous.read_bytes() if previous.exists() else b""
         except OSError as e:
-            raise AuthorityError(f"{folder}: root.crl: {e.strerror}") from e
+            raise AuthorityError(f"{folder}: {e.filename}: {e.strerror}") from e
         except (ValueError, TypeError, InvalidSignature) as e:
             raise AuthorityError(f"{folder}: root.crt did not sign intermediate.crt") from e
         return cls(
