@@ -27,6 +27,7 @@ from shopfloor_edge.errors import EdgeError
 from shopfloor_edge.identity.device import Identity
 from shopfloor_edge.journal.trials import Trials
 from shopfloor_edge.slots.file import SlotsFile
+from shopfloor_edge.slots.sealed import Seals
 from shopfloor_edge.slots.store import Store
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ def build_updater(site: SiteFile, state: Path, stopping: Callable[[], bool]) -> 
     """
     spec = site.updates
     slots = SlotsFile(state)
-    store = Store(slots.folder)
+    store = Store(slots.folder, Seals(site.identity))
     store.prepare()
     http = Http(spec.ca_file, identity=identity_of(site))
     trials = Trials(state)
