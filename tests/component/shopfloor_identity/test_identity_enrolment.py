@@ -3,7 +3,6 @@
 import ssl
 import subprocess
 import sys
-import threading
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -93,26 +92,6 @@ def test_a_replayed_token_is_refused_and_audited(house, tmp_path):
     assert refused.value.slug == "token-used"
     assert refusals(house) == [("refuse enrol", "oslo/door")]
     assert not (tmp_path / "second" / "current").exists()
-
-
-def test_of_twenty_that_use_one_token_at_once_one_gets_a_certificate(house):
-    body = enrol_body(house, csr_with(ec.generate_private_key(ec.SECP256R1())))
-    start, statuses = threading.Barrier(20), []
-
-    def use():
-        with httpx.Client(verify=house.context(), base_url=house.url) as client:
-            start.wait(20)
-            statuses.append(client.post("/api/v1/enrol", json=body).status_code)
-
-    threads = [threading.Thread(target=use) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-
-    assert sorted(statuses) == [201] + [403] * 19
-    assert len(house.parts.office.certificates("oslo/door")) == 1
-    assert len(refusals(house)) == 19
 
 
 def test_a_token_for_another_serial_is_refused_and_dies_of_five_tries(house, tmp_path):

@@ -1,13 +1,18 @@
 """The database of each kind: migrations, one-time use, an audit log that only grows."""
 
+import threading
+from datetime import UTC, datetime
+
+import httpx
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
 from fakes import postgresql
-from fakes.identity import House
+from fakes.identity import SERIAL, House
 from shopfloor_edge.errors import IdentityRefusedError
+from shopfloor_edge.identity.keys import new_request
 from shopfloor_identity.adapters.tables import METADATA
 
 
@@ -50,6 +55,28 @@ def test_enrolment_revocation_and_replay_are_the_same_on_both(house, tmp_path):
 
     actions = [entry[1] for entry in house.audited()]
     assert actions == ["invite", "enrol", "revoke", "refuse renew", "refuse enrol"]
+
+
+def test_of_twelve_that_use_one_token_at_once_one_gets_a_certificate(house):
+    token, at = house.invite().token, datetime.now(UTC).isoformat()
+    csr = new_request("oslo/door").csr
+    body = {"token": token, "serial": SERIAL, "csr": csr, "at": at}
+    start, statuses = threading.Barrier(12), []
+
+    def use():
+        with httpx.Client(verify=house.context(), base_url=house.url, timeout=30) as client:
+            start.wait(20)
+            statuses.append(client.post("/api/v1/enrol", json=body).status_code)
+
+    threads = [threading.Thread(target=use) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert sorted(statuses) == [201] + [403] * 11
+    assert len(house.parts.office.certificates("oslo/door")) == 1
+    assert [entry[1] for entry in house.audited()].count("refuse enrol") == 11
 
 
 def test_the_database_itself_refuses_to_change_the_audit_log(house):
