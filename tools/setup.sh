@@ -14,7 +14,8 @@ packages=(
 )
 # What the cloud's parts and their tests need beside; without root they are left out, and
 # 'make cloud-up' and the tests say so.
-cloud_packages=(prometheus prometheus-alertmanager)
+# swtpm and tpm2-tools (2 MB): tests of keys under a TPM.
+cloud_packages=(prometheus prometheus-alertmanager swtpm tpm2-tools)
 compgen -G '/usr/lib/postgresql/1[5-9]/bin/initdb' >/dev/null || cloud_packages+=(postgresql)
 python=/usr/bin/python3
 venv=.venv

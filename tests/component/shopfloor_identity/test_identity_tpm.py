@@ -138,6 +138,19 @@ def test_a_forged_quote_is_refused(tmp_path, tcti, how):
     assert again.json()["type"] == "urn:shopfloor:problem:nonce-refused"
 
 
+def test_an_old_quote_under_a_fresh_nonce_is_refused(tmp_path, tcti):
+    with attested(tmp_path, p7=[ZERO]).serving() as house:
+        device = house.enrolled(tmp_path / "door", key="tpm", tpm=tcti)
+        tpm = tpm_of(house.site(tmp_path / "door", key="tpm", tpm=tcti).identity)
+        old = tpm.quote(b"recorded on a better day", [7]).model_dump(mode="json")
+        with httpx.Client(verify=house.context(device), base_url=house.url) as client:
+            fresh = client.post("/api/v1/nonces").json()["nonce"]
+            answer = client.post("/api/v1/secrets", json={"quote": {**old, "nonce": fresh}})
+
+    assert answer.status_code == 403
+    assert "for another nonce" in answer.json()["detail"]
+
+
 def test_a_nonce_is_good_once_for_one_device_and_two_minutes(tmp_path, tcti):
     with attested(tmp_path, p7=[ZERO]).serving() as house:
         device = house.enrolled(tmp_path / "door", key="tpm", tpm=tcti)

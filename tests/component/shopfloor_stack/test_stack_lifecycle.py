@@ -24,7 +24,16 @@ from shopfloor_stack.daemon import leftovers
 from shopfloor_stack.layout import Layout
 
 pytestmark = [wants_cloud, pytest.mark.broker, pytest.mark.timeout(180)]
-PARTS = ["broker", "database", "ingest", "registry", "campaigns", "alertmanager", "prometheus"]
+PARTS = [
+    "broker",
+    "database",
+    "ingest",
+    "registry",
+    "campaigns",
+    "identity",
+    "alertmanager",
+    "prometheus",
+]
 
 
 def healthy(text: str) -> list[str]:

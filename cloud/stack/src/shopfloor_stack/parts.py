@@ -65,6 +65,7 @@ class Parts:
         """Write keys, passwords and settings, and return the parts; starts none."""
         self._layout.make()
         parts = [self._broker(), self._store(), self._ingest(), self._registry(), self._campaigns()]
+        parts += [self._identity()]
         parts += [self._alertmanager(), self._prometheus()]
         command = grafana()
         return parts if command is None else [*parts, self._grafana(command)]
@@ -125,6 +126,31 @@ class Parts:
         module = [sys.executable, "-m", "shopfloor_campaigns.app", "--config", str(file)]
         token = partial(self._make_token, "campaigns", [*module, "token", OPERATOR, "approver"])
         return self._over_http(Program("campaigns", module), "/healthz", token)
+
+    def _identity(self) -> Part:
+        pki, folder = self._layout.pki, self._layout.data_of("identity")
+        authority = Authority(pki)
+        pair = authority.server("identity", ["localhost", HOST])
+        values: dict[str, str | int] = {
+            # A file of its own: whoever can change it is the authority.
+            "database": f"sqlite:///{folder / 'identity.db'}",
+            "authority": str(authority.online),
+            "crl_file": str(authority.lists),
+            # Supervisor starts the broker again, which a revocation ends.
+            "broker_pid_file": str(self._layout.data_of("broker") / "mosquitto.pid"),
+            "http_host": HOST,
+            "http_port": self._ports["identity"],
+            "tls_cert_file": str(pair.certificate),
+            "tls_key_file": str(pair.key),
+            "tls_ca_file": str(authority.certificate),
+        }
+        file = configs.write_service(self._layout.config / "identity.toml", values)
+        module = [sys.executable, "-m", "shopfloor_identity.app"]
+        making = ["operator", OPERATOR, "operator", "--config", str(file)]
+        token = partial(self._make_token, "identity", [*module, *making])
+        program = Program("identity", [*module, "serve", "--config", str(file)])
+        address = f"https://{HOST}:{self._ports['identity']}"
+        return Part(program, address, address, token)
 
     def _write_service(self, service: str, values: dict[str, str | int]) -> Path:
         shared: dict[str, str | int] = {

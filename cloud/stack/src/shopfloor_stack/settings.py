@@ -18,6 +18,7 @@ DEFAULT_PORTS = {
     "ingest": 8080,
     "registry": 8081,
     "campaigns": 8091,
+    "identity": 8092,
     "prometheus": 9090,
     "alertmanager": 9093,
     "grafana": 3000,

@@ -27,6 +27,7 @@ from shopfloor_edge.inference.choose import Chosen
 from shopfloor_edge.journal.alertbook import keep_evidence
 from shopfloor_edge.journal.database import connect
 from shopfloor_edge.journal.trials import Trials
+from shopfloor_edge.slots.sealed import Seals
 from shopfloor_edge.vision.attempt import AttemptWatch
 from shopfloor_edge.vision.clips import Clip, ClipRing, ClipStore, ClipWriter
 from shopfloor_edge.vision.clock import Clock
@@ -68,7 +69,7 @@ def run_vision(site: SiteFile, state: Path, outputs: Outputs) -> int:
     """
     limit_arenas()
     use_identity(site)
-    bell, releases, trials = Bell(), Releases(state), Trials(state)
+    bell, releases, trials = Bell(), Releases(state, Seals(site.identity)), Trials(state)
     stop = _stop_on_signals(bell)
     try:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from shopfloor_edge.slots.applications import running_application
 from shopfloor_edge.slots.archive import read_unpacked
 from shopfloor_edge.slots.domain import Release, Slots, Step, fail, load
 from shopfloor_edge.slots.file import SlotsFile
+from shopfloor_edge.slots.sealed import Seals
 from shopfloor_edge.slots.store import Store
 from shopfloor_edge.vision.figures import wanted_classes
 
@@ -49,9 +51,9 @@ class Running:
 class Releases:
     """Vision's view of the slots."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, seals: Seals | None = None) -> None:
         self.file = SlotsFile(state)
-        self._store = Store(self.file.folder)
+        self._store = Store(self.file.folder, seals)
 
     def take_up(self, provisioned: SiteFile) -> Running:
         """Load what the slots say; an attempt that cannot be loaded ends here.
@@ -108,14 +110,16 @@ class Releases:
         Raises:
             BundleError: it cannot be run as it should.
         """
-        try:
-            folder = self._store.unpacked(release.digest)
-            if not folder.is_dir():
-                self._store.unpack(release.digest, release.kind)
-        except OSError as e:
-            raise BundleError(f"{release.path}: {e.strerror or e}") from e
-        manifest = read_unpacked(folder)
-        loaded = _loaded(manifest, site, release, folder)
+        with contextlib.ExitStack() as stack:
+            try:
+                folder = self._store.unpacked(release.digest)
+                if not folder.is_dir():
+                    self._store.unpack(release.digest, release.kind)
+                manifest = read_unpacked(folder)
+                plain = stack.enter_context(self._store.opened(release.digest))
+            except OSError as e:
+                raise BundleError(f"{release.path}: {e.strerror or e}") from e
+            loaded = _loaded(manifest, site, release, plain)
         if loaded.chosen.shared is None or loaded.chosen.degraded:
             reason = loaded.chosen.degraded or "no build of it runs here"
             raise BundleError(f"{release.path}: {reason}")

@@ -191,6 +191,8 @@ def build_parser() -> argparse.ArgumentParser:
     crl = subs.add_parser("crl", help="write the lists of revoked certificates now")
     crl.add_argument("--root", type=Path, metavar="DIR", help="make the root's list again too")
     crl.add_argument("--passphrase-file", type=Path, metavar="FILE", help="of root.key")
+    crl.add_argument("--days", type=int, default=7, choices=range(1, 401), metavar="N",
+                     help="life of the intermediate's list (default 7)")  # fmt: skip
     crl.add_argument("--withdraw", type=Path, action="append", default=[], metavar="CRT",
                      help="an intermediate that is no longer to be believed")  # fmt: skip
     audit = subs.add_parser("audit", help="check that nobody has changed the audit log")

@@ -7,7 +7,7 @@ import getpass
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -18,7 +18,7 @@ from shopfloor_contracts.problems import describe
 from shopfloor_identity.adapters.lists import ListDesk
 from shopfloor_identity.adapters.office import Office
 from shopfloor_identity.adapters.tables import AUDIT, TOKENS
-from shopfloor_identity.ca.authority import hold_ceremony, read_root, root_list
+from shopfloor_identity.ca.authority import hold_ceremony, read_root, root_list, withdrawn
 from shopfloor_identity.ca.keys import read_certificate, write_file
 from shopfloor_identity.ca.lists import Revoked
 from shopfloor_identity.errors import OperatorError, SettingsError
@@ -44,12 +44,14 @@ def renew_root_list(parsed: argparse.Namespace, online: Path) -> None:
     """Make the root's list again, with the intermediates that are no longer believed."""
     now = _now()
     root = read_root(parsed.root, _passphrase(parsed.passphrase_file))
-    withdrawn = [read_certificate(path) for path in parsed.withdraw]
-    for path, certificate in zip(parsed.withdraw, withdrawn, strict=True):
+    entries = {entry.serial: entry for entry in withdrawn(online)}
+    for path in parsed.withdraw:
+        certificate = read_certificate(path)
         if certificate.issuer != root.certificate.subject:
             raise OperatorError(f"{path}: was not issued by this root")
-    entries = [Revoked(certificate.serial_number, now) for certificate in withdrawn]
-    write_file(online / "root.crl", root_list(root, entries, now), mode=0o644)
+        entries.setdefault(certificate.serial_number, Revoked(certificate.serial_number, now))
+    made = root_list(root, list(entries.values()), now)
+    write_file(online / "root.crl", made, mode=0o644)
     print(f"{online / 'root.crl'}: {len(entries)} withdrawn")
 
 
@@ -119,7 +121,7 @@ def lists(parsed: argparse.Namespace, desk: Callable[[], ListDesk], online: Path
     """Write the lists now; with ``--root`` the root's is made again before."""
     if parsed.root is not None:
         renew_root_list(parsed, online)
-    count = desk().publish(revoked=bool(parsed.withdraw))
+    count = desk().publish(revoked=bool(parsed.withdraw), life=timedelta(days=parsed.days))
     print(f"{count} certificates are on the list")
     return 0
 

@@ -33,6 +33,7 @@ from shopfloor_edge.journal.alertbook import Verdicts, read_verdicts
 from shopfloor_edge.journal.trials import Trials
 from shopfloor_edge.slots.applications import find_home
 from shopfloor_edge.slots.file import SlotsFile
+from shopfloor_edge.slots.sealed import Seals
 from shopfloor_edge.slots.store import Store
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def build_updater(site: SiteFile, state: Path, stopping: Callable[[], bool]) -> 
     """
     spec = site.updates
     slots = SlotsFile(state)
-    store = Store(slots.folder)
+    store = Store(slots.folder, Seals(site.identity))
     store.prepare()
     http = Http(spec.ca_file, identity=identity_of(site))
     trials = Trials(state)

@@ -24,6 +24,7 @@ from shopfloor_edge.agent.updater.trust import Listing, Signed
 from shopfloor_edge.errors import OperatorError, UpdateRefusedError
 from shopfloor_edge.slots.domain import Attempt, Pair, Slots, SlotsError, roll_back, stage
 from shopfloor_edge.slots.file import SlotsFile
+from shopfloor_edge.slots.sealed import Seals
 from shopfloor_edge.slots.store import Store
 
 
@@ -100,7 +101,7 @@ def _install(site: SiteFile, file: SlotsFile, arguments: argparse.Namespace) -> 
         raise OperatorError("an update is being tried; 'update status' says which")
     root, now = read_root(site.updates.root_file), _now(file)
     repository = FolderRepository(arguments.folder, file.folder, root)
-    device, store = describe_device(site), Store(file.folder)
+    device, store = describe_device(site), Store(file.folder, Seals(site.identity))
     listing = repository.refresh(now)
     paths = [arguments.target] if arguments.target else repository.paths()
     signed = _best(listing, paths, device)

@@ -169,7 +169,7 @@ class Installer:
         if made is None:
             made = download.fetch(signed, on_progress)
             note = f"full, {signed.file.length} bytes{f': {note}' if note else ''}"
-        self._store.take(made, signed.digest)
+        self._store.take(made, signed.digest, signed.custom.kind)
         return (note,)
 
     def _by_delta(
@@ -193,13 +193,14 @@ class Installer:
             if delta.file.length >= signed.file.length:
                 return None, "the delta is no smaller"
             part = download.fetch(delta, on_progress)
-            self._patch(base, part, out)
+            with self._store.opened_archive(active.digest) as plain:
+                self._patch(plain, part, out)
             with out.open("rb") as file:
                 signed.file.verify_length_and_hashes(file)
             part.unlink()
         except DiskFullError:
             raise
-        except (UpdateRefusedError, UpdateDelayedError, ContractError, OSError) as e:
+        except (UpdateRefusedError, UpdateDelayedError, ContractError, BundleError, OSError) as e:
             return None, f"delta failed: {str(e)[:150]}"
         except LengthOrHashMismatchError:
             return None, "delta failed: it makes something else than what is signed"
@@ -222,7 +223,8 @@ class Installer:
             raise UpdateRefusedError(
                 f"{release.path}: has builds for {', '.join(sorted(targets))}, none runs here"
             )
-        return self._device.test(self._store.unpacked(release.digest))
+        with self._store.opened(release.digest) as folder:
+            return self._device.test(folder)
 
     def _check_wheels(self, release: Release, slots: Slots) -> SelfTest:
         home = self._device.home

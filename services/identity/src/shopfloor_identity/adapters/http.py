@@ -162,11 +162,10 @@ def devices_router(office: Office, lists: ListDesk, root: bytes, rates: Rates) -
 def people_router(office: Office, keeper: Gatekeeper) -> APIRouter:
     """Build what operators ask for, with a bearer token."""
     router = APIRouter(prefix="/api/v1", tags=["people"], responses=_PROBLEMS)
+    operator = Depends(keeper.needs(Role.OPERATOR))
 
     @router.post("/tokens", status_code=201)
-    def invite(
-        wanted: TokenRequest, caller: Annotated[Caller, Depends(keeper.needs(Role.OPERATOR))]
-    ) -> TokenIssued:
+    def invite(wanted: TokenRequest, caller: Caller = operator) -> TokenIssued:
         """Make a one-time token for one device."""
         return office.invite(wanted, caller.name)
 
@@ -181,7 +180,7 @@ def people_router(office: Office, keeper: Gatekeeper) -> APIRouter:
     def revoke(
         serial: Annotated[str, PathParameter(pattern="^[0-9a-f]{1,40}$")],
         why: Revocation,
-        caller: Annotated[Caller, Depends(keeper.needs(Role.OPERATOR))],
+        caller: Caller = operator,
     ) -> Revoked:
         """Revoke one certificate."""
         return Revoked(serials=office.revoke(serial, _line(why.reason), caller.name))
@@ -191,7 +190,7 @@ def people_router(office: Office, keeper: Gatekeeper) -> APIRouter:
         site: Annotated[str, PathParameter(pattern="^[a-z0-9-]{1,63}$")],
         device: Annotated[str, PathParameter(pattern="^[a-z0-9-]{1,63}$")],
         why: Revocation,
-        caller: Annotated[Caller, Depends(keeper.needs(Role.OPERATOR))],
+        caller: Caller = operator,
     ) -> Revoked:
         """Revoke every certificate of a device."""
         serials = office.revoke(f"{site}/{device}", _line(why.reason), caller.name)

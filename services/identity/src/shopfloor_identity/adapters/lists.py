@@ -46,7 +46,7 @@ class ListDesk:
         except OSError as e:
             raise AuthorityError(f"{self._path}: {e.strerror}") from e
 
-    def publish(self, *, revoked: bool) -> int:
+    def publish(self, *, revoked: bool, life: timedelta = LIST_LIFE) -> int:
         """Write a new list and tell the broker; return how many certificates stand on it.
 
         Raises:
@@ -62,7 +62,7 @@ class ListDesk:
             row = {"number": number, "made_at": to_ms(now), "entries": len(entries)}
             connection.execute(insert(LISTS).values(row))
             signer = self._online.signer
-            made = make_list(signer, entries, number=number, now=now, life=LIST_LIFE)
+            made = make_list(signer, entries, number=number, now=now, life=life)
             write_file(self._path, self._online.root_list + made, mode=0o644)
         # A revocation that the broker was not told of is told with the next list.
         self._untold_revocation |= revoked

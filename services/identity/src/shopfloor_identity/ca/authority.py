@@ -1,7 +1,8 @@
 """The authority's folders: an offline root, and the intermediate that the service signs with.
 
 ``root/`` (kept away from every machine that is on a network): ``root.key``, ``root.crt``.
-``online/``: ``intermediate.key``, ``intermediate.crt``, ``root.crt``, ``root.crl``.
+``online/``: ``intermediate.key``, ``intermediate.crt``, ``root.crt``, ``root.crl``, and the last list of
+an intermediate before it as ``previous.crl``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -44,6 +46,7 @@ class Online:
     root: bytes
     """The root's certificate, PEM."""
     root_list: bytes
+    """And a previous intermediate's."""
 
     @classmethod
     def read(cls, folder: Path) -> Online:
@@ -60,8 +63,10 @@ class Online:
         try:
             certificate.verify_directly_issued_by(root)
             root_list = (folder / "root.crl").read_bytes()
+            previous = folder / "previous.crl"
+            root_list += previous.read_bytes() if previous.exists() else b""
         except OSError as e:
-            raise AuthorityError(f"{folder}: root.crl: {e.strerror}") from e
+            raise AuthorityError(f"{folder}: {e.filename}: {e.strerror}") from e
         except (ValueError, TypeError, InvalidSignature) as e:
             raise AuthorityError(f"{folder}: root.crt did not sign intermediate.crt") from e
         return cls(
@@ -113,6 +118,16 @@ def read_root(folder: Path, passphrase: bytes | None) -> Signer:
     """Open the root, which is offline but now. Raises ``AuthorityError``."""
     key = read_key(folder / "root.key", passphrase)
     return Signer(read_certificate(folder / "root.crt"), key)
+
+
+def withdrawn(online: Path) -> list[Revoked]:
+    """Return what the root's list says now. Raises ``AuthorityError``."""
+    path = online / "root.crl"
+    try:
+        found = x509.load_pem_x509_crl(path.read_bytes())
+    except (OSError, ValueError) as e:
+        raise AuthorityError(f"{path}: no list can be read there: {e}") from e
+    return [Revoked(entry.serial_number, entry.revocation_date_utc) for entry in found]
 
 
 def root_list(root: Signer, revoked: Sequence[Revoked], now: datetime) -> bytes:

@@ -53,7 +53,7 @@ class LocalAuthority:
             write_file(self.certificate, self._own.root)
         if not self._lists_are_good():
             empty = make_list(self._own.signer, (), number=0, now=self._now, life=ROOT_LIST_LIFE)
-            write_file(self.lists, self._own.root_list + empty, mode=0o644)
+            write_file(self.lists, self._own.root_list + empty)
 
     def server(self, name: str, hosts: Sequence[str]) -> Pair:
         """Return the certificate of a server that is reached under ``hosts``."""
