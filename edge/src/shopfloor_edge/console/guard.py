@@ -29,6 +29,8 @@ OPEN = re.compile(
     r"^/(sign-in|preferences|enrol/[\w-]{1,100}|static/.*|manifest\.webmanifest|sw\.js|offline|healthz)$"
 )
 """For whoever is not signed in."""
+QUIET = re.compile(r"^/(live|pictures/.*)$")
+"""Asked for by a page and by nobody: no use of a session."""
 POLICY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
@@ -85,7 +87,7 @@ class Guard:
         cookie = request.cookies.get(COOKIE, "")
         session = None
         if cookie and not path.startswith("/static/"):
-            used = _is_used(request)
+            used = QUIET.match(path) is None and _is_used(request)
             session = await run_in_threadpool(self._sessions.find, cookie, used=used)
         request.state.session = session
         request.state.visit = self._visit(request, session)
