@@ -64,6 +64,15 @@ def _add_files(routes: APIRouter, desk: Desk) -> None:
         body = json.dumps(_manifest(desk.site.site))
         return Response(body, media_type="application/manifest+json")
 
+    @routes.get("/sw.js")
+    def worker(request: Request) -> Response:
+        script = desk.page(request, "sw.js")
+        return Response(script.body, media_type="text/javascript")
+
+    @routes.get("/offline")
+    def offline(request: Request) -> Response:
+        return desk.page(request, "offline.html")
+
     @routes.get("/healthz")
     def healthy() -> Response:
         return Response("ok\n", media_type="text/plain")

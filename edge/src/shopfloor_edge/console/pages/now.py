@@ -86,8 +86,7 @@ def _act(desk: Desk, person: Person, alert_id: str, action: str) -> None:
     if action == "undo":
         deed = desk.deeds.undo(alert_id)
         if deed is not None:
-            detail = {"action": str(deed.action)}
-            desk.audit.append(person.name, "alert-undo", subject=alert_id, detail=detail)
+            _audit(desk, person, "undo", alert_id)
         return
     if action not in _DEEDS:
         raise HTTPException(400, "no such action")
@@ -95,7 +94,12 @@ def _act(desk: Desk, person: Person, alert_id: str, action: str) -> None:
     until = None if for_s is None else desk.clock().timestamp() + for_s
     _known(desk, alert_id)
     desk.deeds.do(alert_id, what, by=person.name, until=until)
-    desk.audit.append(person.name, f"alert-{what}", subject=alert_id)
+    _audit(desk, person, what, alert_id)
+
+
+def _audit(desk: Desk, person: Person, what: str, alert_id: str) -> None:
+    rule = _known(desk, alert_id).rule
+    desk.audit.append(person.name, f"alert-{what}", subject=rule, detail={"alert": alert_id})
 
 
 def _listed(desk: Desk, request: Request, start: int) -> dict[str, Any]:
