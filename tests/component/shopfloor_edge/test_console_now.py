@@ -10,6 +10,7 @@ import pytest
 from fakes.console_site import SITE, ConsoleSite, csrf
 from shopfloor_contracts.alerts import AlertState
 from shopfloor_contracts.errors import SiteFileError
+from shopfloor_contracts.feedback import Verdict
 from shopfloor_contracts.site import parse_site
 from shopfloor_edge.console.deeds import UNDO
 from shopfloor_edge.journal.alerts import Standing
@@ -328,3 +329,31 @@ def test_a_camera_s_name_with_a_script_is_refused_by_the_site_file():
 
     with pytest.raises(SiteFileError, match="name"):
         parse_site(text, source="store.toml")
+
+
+def test_an_alert_that_went_by_can_still_be_called_wrong(site, clock):
+    alert, client = site.raise_alert(), site.client("Ana")
+    site.raise_alert(state=AlertState.CLEARED)
+
+    tap(client, alert, "wrong")
+    clock.ahead = UNDO
+    until(lambda: site.desk.alerts.get(alert).verdict is Verdict.WRONG)
+
+    assert "wrong alert" in client.get("/").text
+
+
+def test_what_an_open_page_asks_for_by_itself_keeps_nobody_signed_in(site, clock):
+    client = site.client("Ana")
+    page = {"accept": "text/html"}
+
+    clock.ahead = timedelta(minutes=20)
+    client.get("/now/list", headers=page | {"hx-request": "true"})
+    client.get("/live/nothing", headers={"accept": "*/*"})
+    clock.ahead = timedelta(minutes=31)
+    assert client.get("/", headers=page).status_code == 303
+
+    other = site.client("Ben")
+    clock.ahead = timedelta(minutes=51)
+    other.get("/", headers=page)
+    clock.ahead = timedelta(minutes=71)
+    assert other.get("/", headers=page).status_code == 200

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fakes.console_site import PIN, ConsoleSite, csrf
+from shopfloor_edge.console.attempts import Attempts, Source
 from shopfloor_edge.console.guard import COOKIE, TABLET_COOKIE
 
 WRONG = "111222"
@@ -169,7 +170,7 @@ def test_no_session_outlasts_a_working_day(site, clock):
     for _ in range(29):
         clock.now += timedelta(minutes=30)
         codes.append(client.get("/healthz").status_code)
-        codes.append(client.get("/").status_code)
+        codes.append(client.get("/", headers={"accept": "text/html"}).status_code)
 
     assert codes[:-2] == [200] * 56
     assert codes[-1] == 303
@@ -257,6 +258,15 @@ def test_a_removed_tablet_is_a_stranger_and_its_people_are_signed_out(site):
 
     assert tablet.get("/").status_code == 303
     assert "Ines" not in tablet.get("/sign-in").text
+
+
+def test_many_addresses_together_try_no_more_than_a_few():
+    attempts = Attempts(lambda: datetime(2026, 11, 21, tzinfo=UTC))
+
+    waits = [attempts.begin(Source(f"fe80::{n}"), f"name-{n}") for n in range(200)]
+
+    assert sum(not wait for wait in waits) == 120
+    assert not attempts.begin(Source("fe80::1", tablet="till-1"), "Ana")
 
 
 @pytest.mark.parametrize("place", ["//evil.example", "/\\evil.example", "https://evil.example"])

@@ -21,6 +21,7 @@ from shopfloor_edge.console.wording import Words, words_of
 from shopfloor_edge.errors import AlertUnknownError
 from shopfloor_edge.journal.alerts import AlertRow
 
+EARLIER = 8
 SNOOZES_S = (900, 3600, 14_400)
 _DEEDS = {
     "acknowledged": (FeedbackAction.ACKNOWLEDGED, None),
@@ -110,12 +111,20 @@ def _listed(desk: Desk, request: Request, start: int) -> dict[str, Any]:
         "counts": counts,
         "cards": [_card(desk, shown, language) for shown in desk.standings.page(start)],
         "snoozed": [_card(desk, shown, language) for shown in desk.standings.snoozed()],
+        "earlier": _earlier(desk, language),
         "start": start,
         "size": PAGE,
         "snoozes": [(s, s // 60) for s in SNOOZES_S],
         "blind_since": desk.watcher.blind_since(),
         "quiet": desk.watcher.quiet(),
     }
+
+
+def _earlier(desk: Desk, language: str) -> list[Card]:
+    """Return what was settled last: whether it was so can still be said."""
+    pending = desk.deeds.pending()
+    rows = desk.alerts.settled(EARLIER)
+    return [_card(desk, Shown(row, pending.get(row.alert_id)), language) for row in rows]
 
 
 def _card(desk: Desk, shown: Shown, language: str) -> Card:
