@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import uuid
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fakes.ingest_events import EPOCH, FakeDevice
-from shopfloor_contracts.events import DURABLE_KINDS, Kind, encode
+from shopfloor_contracts.events import DURABLE_KINDS, Kind, build_event, encode
+from shopfloor_contracts.feedback import FeedbackData
 from shopfloor_ingest.adapters.http import build_api
 from shopfloor_ingest.adapters.kpi_queries import SqlKpis
 from shopfloor_ingest.adapters.reports import SqlReader
@@ -115,7 +117,7 @@ def test_every_kind_is_told_in_every_period(kind, period, cloud):
     rows = answer.json()["rows"]
     assert rows
     assert all(row["figures"] for row in rows)
-    if kind not in ("alert", "audit"):
+    if kind not in ("alert", "audit", "feedback"):
         assert answer.json()["models"]
         assert answer.json()["coverage_ratio"] is not None
 
@@ -402,3 +404,59 @@ def test_whatever_is_asked_is_answered_or_refused_and_never_a_fault(cloud, kind,
     assert answer.status_code in (200, 422)
     if answer.status_code == 422:
         assert answer.headers["content-type"] == PROBLEM
+
+
+def feedback(device, seq, *, verdict, replaces="none", alert=1, rule="queue-long"):
+    data = FeedbackData(
+        alert_id=uuid.UUID(int=alert),
+        rule=rule,
+        metric="queue-length",
+        action="wrong" if verdict == "wrong" else "resolved",
+        at=EPOCH,
+        after_s=60,
+        verdict=verdict,
+        replaces=replaces,
+    )
+    source = f"/sites/{device.site}/devices/{device.device}/cameras/{device.camera}"
+    return build_event(data, source=source, time=EPOCH, stream=device.stream, seq=seq)
+
+
+def tell_feedback(cloud, device, *events):
+    topic = device.topic("feedback")
+    cloud.store.write([judge(Message(topic, encode(event), EPOCH)) for event in events])
+
+
+def test_the_precision_of_a_rule_has_its_sample_and_its_interval(cloud):
+    device = FakeDevice(camera="cam-1")
+    said = ["right"] * 8 + ["wrong"] * 2
+    tell_feedback(
+        cloud, device, *(feedback(device, n, verdict=v, alert=n) for n, v in enumerate(said, 1))
+    )
+
+    (row,) = cloud.ask("oslo/kpi/feedback", period="day", **{"from": EPOCH.isoformat()}).json()[
+        "rows"
+    ]
+
+    figures = row["figures"]
+    assert (row["names"]["rule"], figures["alerts_judged"]) == ("queue-long", 10)
+    assert figures["alert_precision"] == pytest.approx(0.8)
+    # Wilson's score interval of 8 of 10, by the R function prop.test(8, 10, correct = FALSE).
+    assert figures["alert_precision_low"] == pytest.approx(0.4901625, abs=1e-6)
+    assert figures["alert_precision_high"] == pytest.approx(0.9433178, abs=1e-6)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_verdict_that_is_taken_back_counts_once_whatever_arrives_first(cloud, turned):
+    device = FakeDevice(camera="cam-1")
+    told = [
+        feedback(device, 1, verdict="wrong"),
+        feedback(device, 2, verdict="right", replaces="wrong"),
+    ]
+    for event in reversed(told) if turned else told:
+        tell_feedback(cloud, device, event)
+
+    (row,) = cloud.ask("oslo/kpi/feedback", period="day", **{"from": EPOCH.isoformat()}).json()[
+        "rows"
+    ]
+
+    assert (row["figures"]["said_right"], row["figures"]["said_wrong"]) == (1, 0)

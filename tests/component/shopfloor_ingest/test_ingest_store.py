@@ -246,6 +246,7 @@ def test_inspections_from_before_their_sums_are_summed_at_the_next_start(engine,
             "DROP TABLE rollup_inspection",
             "DROP TABLE rollup_defect",
             "DROP TABLE rollup_audit",
+            "DROP TABLE rollup_feedback",
             "UPDATE alembic_version SET version_num = '0002'",
         ):
             connection.execute(text(statement))

@@ -212,9 +212,11 @@ payloads = st.one_of(
         rule=slugs,
         metric=slugs,
         about=st.none() | slugs,
-        verdict=st.sampled_from(Verdict),
         action=st.sampled_from(FeedbackAction),
+        at=instants,
         after_s=seconds,
+        verdict=st.sampled_from(Verdict),
+        replaces=st.sampled_from(Verdict),
     ),
     st.builds(
         BirthData,

@@ -160,7 +160,8 @@ def test_a_settled_alert_cannot_be_acknowledged_but_its_verdict_can_be_put_right
     mended = act(book, FeedbackAction.RESOLVED)
 
     assert (still.state, mended.verdict) == (Standing.WRONG, Verdict.RIGHT)
-    assert [event.data.verdict for event in feedback(tmp_path)] == ["wrong", "right"]
+    told = [(event.data.verdict, event.data.replaces) for event in feedback(tmp_path)]
+    assert told == [("wrong", "none"), ("right", "wrong")]
 
 
 def test_what_nobody_acknowledged_is_escalated_once(book, tmp_path):

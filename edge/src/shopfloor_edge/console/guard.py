@@ -29,7 +29,7 @@ OPEN = re.compile(
     r"^/(sign-in|preferences|enrol/[\w-]{1,100}|static/.*|manifest\.webmanifest|sw\.js|offline|healthz)$"
 )
 """For whoever is not signed in."""
-QUIET = re.compile(r"^/(live|pictures/.*)$")
+QUIET = re.compile(r"^/(live|pictures/.*|today/figures|cameras/(now|list))$")
 """Asked for by a page and by nobody: no use of a session."""
 POLICY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "

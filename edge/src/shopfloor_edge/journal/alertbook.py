@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shopfloor_contracts.feedback import FeedbackAction, FeedbackData, Verdict
+from shopfloor_contracts.rules import Metric
 from shopfloor_contracts.site import OutboxSpec
 from shopfloor_edge.errors import AlertUnknownError, JournalError
 from shopfloor_edge.journal.alerts import AlertRow, Standing, find, next_change
@@ -30,6 +32,7 @@ _AFTER = {
     FeedbackAction.ESCALATED: Standing.OPEN,
 }
 _SAYS = {FeedbackAction.RESOLVED: Verdict.RIGHT, FeedbackAction.WRONG: Verdict.WRONG}
+_SEEN = frozenset(str(metric) for metric in Metric if metric is not Metric.CAMERA)
 _SETTLE = """
 UPDATE alerts SET state = ?, verdict = ?, by = ?, at = ?, snoozed_until = ?, escalated_at = ?,
     settled = ?, changed = ? WHERE alert_id = ?
@@ -204,18 +207,21 @@ def keep_evidence(connection: sqlite3.Connection, alert_ids: list[str], path: st
 def read_verdicts(folder: Path, *, from_s: float, to_s: float) -> Verdicts:
     """Return what people said of the alerts raised in a stretch of time (epoch seconds).
 
+    Of those alone that rest on what a model saw: a dead camera is no model's fault.
+
     Raises:
         JournalError: there is no journal, or it cannot be read now.
     """
     with reading(folder) as connection:
-        rows = dict(
-            connection.execute(
-                "SELECT verdict, COUNT(*) FROM alerts WHERE raised_at >= ? AND raised_at < ?"
-                " GROUP BY verdict",
-                (from_s, to_s),
-            ).fetchall()
-        )
-    return Verdicts(rows.get(Verdict.RIGHT, 0), rows.get(Verdict.WRONG, 0))
+        rows = connection.execute(
+            "SELECT verdict, metric, COUNT(*) FROM alerts WHERE raised_at >= ? AND raised_at < ?"
+            " GROUP BY verdict, metric",
+            (from_s, to_s),
+        ).fetchall()
+    said = Counter[str]()
+    for verdict, metric, count in rows:
+        said[verdict] += count if metric in _SEEN else 0
+    return Verdicts(said[Verdict.RIGHT], said[Verdict.WRONG])
 
 
 def _get(connection: sqlite3.Connection, alert_id: str) -> AlertRow:
@@ -256,13 +262,16 @@ def _write(
 
 
 def _feedback(row: AlertRow, action: FeedbackAction, at: float) -> Draft:
+    time = datetime.fromtimestamp(at, UTC)
     data = FeedbackData(
         alert_id=uuid.UUID(row.alert_id),
         rule=row.rule,
         metric=row.metric,
         about=row.about or None,
-        verdict=_SAYS.get(action, Verdict.NONE),
         action=action,
+        at=time,
         after_s=round(max(0.0, at - row.raised_at), 3),
+        verdict=_SAYS.get(action, Verdict.NONE),
+        replaces=row.verdict if action in _SAYS else Verdict.NONE,
     )
-    return Draft(data, row.source, datetime.fromtimestamp(at, UTC))
+    return Draft(data, row.source, time)

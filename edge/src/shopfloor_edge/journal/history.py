@@ -97,8 +97,13 @@ def enter(connection: sqlite3.Connection, source: str, data: Window) -> None:
         connection.execute(_UPSERT, (*key, data.window_s, covered_s, *merged))
 
 
-def read_history(path: Path, *, from_s: float, to_s: float) -> list[Stretch]:
+def read_history(
+    path: Path, *, from_s: float, to_s: float, camera: str | None = None
+) -> list[Stretch]:
     """Return what began in a stretch of time (epoch seconds), oldest first; heat without cells.
+
+    Args:
+        camera: only of this one.
 
     Raises:
         JournalError: there is no journal, or it cannot be read now.
@@ -106,8 +111,8 @@ def read_history(path: Path, *, from_s: float, to_s: float) -> list[Stretch]:
     with reading(path) as connection:
         rows = connection.execute(
             "SELECT began, camera, kind, about, window_s, covered_s, sums, maxima FROM history"
-            " WHERE began >= ? AND began < ? ORDER BY began",
-            (from_s, to_s),
+            " WHERE began >= ? AND began < ? AND camera = COALESCE(?, camera) ORDER BY began",
+            (from_s, to_s, camera),
         ).fetchall()
     return [_stretch(row) for row in rows]
 

@@ -32,6 +32,7 @@ from shopfloor_edge.vision.clock import Clock
 from shopfloor_edge.vision.evidence import SceneRecorder
 from shopfloor_edge.vision.loop import InferenceLoop, OnCrossing, Station
 from shopfloor_edge.vision.metrics import VisionMetrics
+from shopfloor_edge.vision.pictures import FOLDER, LivePictures
 from shopfloor_edge.vision.recorder import Recorder
 from shopfloor_edge.vision.release import Releases, Running
 from shopfloor_edge.vision.sampling import Sampling
@@ -105,7 +106,14 @@ def _session(
     scene = SceneRecorder(site.cameras[0]) if wants_scene else None
     clips = _clip_writer(site, state)
     stations = [
-        _station(site, spec, manifest, chosen, bell, Keepers(scene if number == 0 else None, clips))
+        _station(
+            site,
+            spec,
+            manifest,
+            chosen,
+            bell,
+            Keepers(scene if number == 0 else None, clips, state / FOLDER),
+        )
         for number, spec in enumerate(site.cameras)
     ]
     sampling = Sampling(site, state)
@@ -145,6 +153,8 @@ class Keepers:
 
     scene: SceneRecorder | None
     clips: ClipWriter[Clip] | None
+    pictures: Path
+    """Folder of the live pictures."""
 
 
 def _clip_writer(site: SiteFile, state: Path) -> ClipWriter[Clip] | None:
@@ -205,6 +215,9 @@ def _station(
             chosen=chosen,
             rules=site.rules,
             clips=ClipRing(site.evidence, keepers.clips.put) if keepers.clips else None,
+            pictures=LivePictures(
+                keepers.pictures, spec.name, monotonic=time.monotonic, wall=time.time
+            ),
         ),
         chosen.for_camera(),
     )

@@ -23,8 +23,8 @@ from shopfloor_edge.analytics.lines import Crossing, Direction
 from shopfloor_edge.cameras.ports import Planes
 from shopfloor_edge.errors import JournalError
 from shopfloor_edge.journal.audit_clips import AuditBook, Basis, Counted, KeptClip, Planned
-from shopfloor_edge.vision.clips import Still, encode, jpeg_of, shrunk, write_whole
-from shopfloor_edge.vision.evidence import BLOCKS, Picture, pixelate
+from shopfloor_edge.vision.clips import WIDTH_PX, Still, encode, jpeg_of, write_whole
+from shopfloor_edge.vision.evidence import BLOCKS, Picture, picture_of, pixelate, shrunk
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +180,8 @@ class AuditSampler:
         since_s = at_s - (clip.stills[-1].at_s if clip.stills else -1e9)
         if since_s < (STILL_EVERY_S if boxes is not None else GATED_EVERY_S):
             return
-        picture, scale = shrunk(planes)
+        planes, scale = shrunk(planes, WIDTH_PX)
+        picture = picture_of(planes)
         mask(picture, self._boxes * scale)
         if not clip.middle and at_s >= self._middle_s(clip.planned):
             clip.middle = jpeg_of(picture)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from shopfloor_contracts.site import EvidenceSpec
 from shopfloor_edge.cameras.ports import Planes
-from shopfloor_edge.vision.evidence import Picture, picture_of, pixelate
+from shopfloor_edge.vision.evidence import Picture, picture_of, pixelate, shrunk
 
 log = logging.getLogger(__name__)
 
@@ -267,7 +267,8 @@ def _decoded(jpeg: bytes) -> Picture:
 
 
 def _masked_jpeg(planes: Planes, boxes: NDArray[np.floating]) -> bytes:
-    picture, scale = shrunk(planes)
+    planes, scale = shrunk(planes, WIDTH_PX)
+    picture: Picture = picture_of(planes)
     pixelate(picture, np.asarray(boxes, float) * scale)
     return jpeg_of(picture)
 
@@ -276,22 +277,3 @@ def jpeg_of(picture: Picture) -> bytes:
     """Return a picture that is masked already, as a clip keeps it."""
     _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return jpeg.tobytes()
-
-
-def shrunk(planes: Planes) -> tuple[Picture, float]:
-    """Return a frame at most ``WIDTH_PX`` wide, and its scale, to be masked.
-
-    Shrinking first, masking and encoding cost a fraction, and people get still coarser.
-    """
-    y = planes[0]
-    scale = min(1.0, WIDTH_PX / y.shape[1])
-    if scale < 1.0:
-        half = (WIDTH_PX // 2, round(y.shape[0] * scale) // 2)
-        full = (half[0] * 2, half[1] * 2)
-        sizes = (full, half, half)
-        shrunk = [
-            np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
-            for plane, size in zip(planes, sizes, strict=True)
-        ]
-        planes = (shrunk[0], shrunk[1], shrunk[2])
-    return picture_of(planes), scale

@@ -34,13 +34,31 @@ def picture_of(planes: Planes) -> Picture:
     return np.asarray(picture, np.uint8)
 
 
+def shrunk(planes: Planes, width_px: int) -> tuple[Planes, float]:
+    """Return a frame at most ``width_px`` (even) wide, and the scale that boxes then have.
+
+    Before masking, since that and encoding then cost a fraction, and people get still coarser.
+    """
+    y = planes[0]
+    scale = min(1.0, width_px / y.shape[1])
+    if scale == 1.0:
+        return planes, scale
+    half = (width_px // 2, round(y.shape[0] * scale) // 2)
+    sizes = ((half[0] * 2, half[1] * 2), half, half)
+    small = [
+        np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
+        for plane, size in zip(planes, sizes, strict=True)
+    ]
+    return (small[0], small[1], small[2]), scale
+
+
 def pixelate(picture: Picture, boxes: NDArray[np.floating]) -> None:
     """Make the boxes (``(N, 4)`` xyxy in pixels, widened a little) coarse, in place.
 
     Without any box inside the picture, or with one that is no number, all of it becomes coarse.
     """
     height, width = picture.shape[:2]
-    parts = _parts(boxes, width, height) if np.isfinite(boxes).all() else []
+    parts = parts_of(boxes, width, height) if np.isfinite(boxes).all() else []
     for left, top, right, bottom in parts or [(0, 0, width, height)]:
         part = picture[top:bottom, left:right]
         rows = max(1, round(BLOCKS * (bottom - top) / (right - left)))
@@ -48,8 +66,10 @@ def pixelate(picture: Picture, boxes: NDArray[np.floating]) -> None:
         part[:] = cv2.resize(small, (right - left, bottom - top), interpolation=cv2.INTER_NEAREST)
 
 
-def _parts(boxes: NDArray[np.floating], width: int, height: int) -> list[tuple[int, int, int, int]]:
-    """Return the widened boxes as far as they lie in the picture."""
+def parts_of(
+    boxes: NDArray[np.floating], width: int, height: int
+) -> list[tuple[int, int, int, int]]:
+    """Return the boxes, widened as ``pixelate`` does, as far as they lie in the picture."""
     parts = []
     for x1, y1, x2, y2 in np.asarray(boxes, float).clip(-1e6, 1e6):
         margin_x, margin_y = (x2 - x1) * MARGIN_RATIO, (y2 - y1) * MARGIN_RATIO

@@ -39,6 +39,7 @@ from shopfloor_edge.vision.figures import analytics_of
 from shopfloor_edge.vision.gate import MotionGate, Seen
 from shopfloor_edge.vision.heat_periods import HeatPeriods
 from shopfloor_edge.vision.metrics import Fate
+from shopfloor_edge.vision.pictures import LivePictures
 
 SURE = 0.5
 """A box with this score is somebody, though no track may have begun with it yet."""
@@ -128,6 +129,7 @@ class CameraWatch:
         chosen: what finds the people; the events say it.
         rules: the site's; those of other cameras are passed over.
         clips: keeps the last seconds, masked, for evidence.
+        pictures: shows people at the device what is seen, masked.
     """
 
     def __init__(  # noqa: PLR0913 — everything that one camera's figures rest on
@@ -142,12 +144,14 @@ class CameraWatch:
         chosen: Chosen | None = None,
         rules: Sequence[RuleSpec] = (),
         clips: ClipRing | None = None,
+        pictures: LivePictures | None = None,
         heat_s: float = 0.0,
     ) -> None:
         self.spec, self.totals, self._scene = spec, Totals(), scene
         self.chosen, self.model_digest = chosen, model_digest
         self.samples: Samples | None = None
         self.clips, self._masks_people = clips, chosen is None or chosen.sees_still_people
+        self._pictures = pictures
         self._basis, self._epoch_s = Basis(spec, model_digest, chosen), epoch_s
         self._health = HealthMonitor() if spec.picture_check else None
         self._classes = tuple(manifest.classes)
@@ -201,9 +205,9 @@ class CameraWatch:
             found = self._sort(placement.to_frame(rows[:, :4]), rows)
             people = found.people.boxes, np.asarray(found.people.scores)
             tracks = self._tracker.update(*people, at_s=frame.at_s)
-            self._keep(planes, people[0], tracks, frame.at_s)
+            masks = self._keep(planes, people[0], tracks, frame.at_s)
             if self.samples is not None:
-                self.samples.offer(planes, self._masks(people[0], tracks), at_s)
+                self.samples.offer(planes, masks, at_s)
         points = feet(tracks.boxes)
         if self._gate is not None:
             seen = _seen(tracks, points, people[1])
@@ -252,16 +256,17 @@ class CameraWatch:
 
     def _keep(
         self, planes: Planes, boxes: NDArray[np.floating], tracks: Tracks, at_s: float
-    ) -> None:
-        """Offer the frame to whoever keeps masked pictures."""
+    ) -> NDArray[np.floating]:
+        """Offer the frame to whoever keeps masked pictures; return the boxes to mask."""
         if self._scene is not None:
             self._scene.offer(planes, boxes, at_s)
-        if self.clips is not None:
-            self.clips.offer(planes, self._masks(boxes, tracks), at_s)
-
-    def _masks(self, boxes: NDArray[np.floating], tracks: Tracks) -> NDArray[np.floating]:
         # A box around what moves leaves who stands still unmasked: then all is made coarse.
-        return np.concatenate([boxes, tracks.boxes]) if self._masks_people else boxes[:0]
+        masks = np.concatenate([boxes, tracks.boxes]) if self._masks_people else boxes[:0]
+        if self.clips is not None:
+            self.clips.offer(planes, masks, at_s)
+        if self._pictures is not None:
+            self._pictures.offer(planes, masks)
+        return masks
 
     def _read(
         self, tracks: Tracks, points: Points, found: Found, frame: Frame

@@ -92,4 +92,13 @@ class Evidence(Wire):
     presence: Annotated[list[PresencePair], Field(max_length=64)] = Field(default_factory=list)
     old: ModelFigures | None = None
     new: ModelFigures | None = None
+    alerts_right: Count = 0
+    """Of the alerts raised in the trial, those of which staff said that they were right."""
+    alerts_wrong: Count = 0
+    audit_agreed: Count = 0
+    """Of what the new model counted, what people who audited saw too."""
+    audit_missed: Count = 0
+    """What they saw and it did not count."""
+    audit_false: Count = 0
+    """What it counted and they did not see."""
     detail: ShortText = ""

@@ -6,6 +6,7 @@ import uuid
 from enum import StrEnum
 
 from shopfloor_contracts.base import Seconds, Slug, Wire
+from shopfloor_contracts.windows import Instant
 
 
 class FeedbackAction(StrEnum):
@@ -39,7 +40,10 @@ class FeedbackData(Wire):
     metric: Slug
     about: Slug | None = None
     """The zone, line or slot; None for the camera."""
-    verdict: Verdict
     action: FeedbackAction
+    at: Instant
     after_s: Seconds
     """Since the alert was raised."""
+    verdict: Verdict
+    replaces: Verdict = Verdict.NONE
+    """What was said of the alert before: with it, sums of verdicts stay right in any order."""

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, time
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,8 @@ from shopfloor_edge.agent.updater.repositories import WebRepository, read_root
 from shopfloor_edge.agent.updater.selftest import runnable_targets, self_test
 from shopfloor_edge.agent.updater.trying import Trying
 from shopfloor_edge.agent.updater.updater import Limit, Parts, Updater
-from shopfloor_edge.errors import EdgeError
+from shopfloor_edge.errors import EdgeError, JournalError
+from shopfloor_edge.journal.alertbook import Verdicts, read_verdicts
 from shopfloor_edge.journal.trials import Trials
 from shopfloor_edge.slots.file import SlotsFile
 from shopfloor_edge.slots.store import Store
@@ -97,7 +99,7 @@ def build_updater(site: SiteFile, state: Path, stopping: Callable[[], bool]) -> 
         slots=slots,
         trying=Trying(slots, trials, spec.shadow_agreement_min),
         desk=Desk(slots.folder / "job.json"),
-        reports=Reports(trials, slots),
+        reports=Reports(trials, slots, partial(_heard, state)),
         attributes=attributes(site, device.capabilities),
         now=clock.now,
         limit=Limit(
@@ -109,6 +111,15 @@ def build_updater(site: SiteFile, state: Path, stopping: Callable[[], bool]) -> 
         ),
     )
     return Updater(parts, stopping=stopping)
+
+
+def _heard(state: Path, from_at: datetime, to_at: datetime) -> Verdicts:
+    """Return what staff said; nothing while the alert book cannot be read."""
+    try:
+        return read_verdicts(state, from_s=from_at.timestamp(), to_s=to_at.timestamp())
+    except JournalError as e:
+        log.debug("alert book not read", extra={"reason": str(e)})
+        return Verdicts()
 
 
 def describe_device(site: SiteFile) -> Device:

@@ -71,6 +71,12 @@ class Job:
     """Digest of what it replaces; empty for what was provisioned."""
     began_at: datetime | None = None
     """When the trying began."""
+    trial_from: datetime | None = None
+    """Where the first stretch of the trial began."""
+    alerts_right: int = 0
+    """Reported already."""
+    alerts_wrong: int = 0
+    """Reported already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -13,11 +13,17 @@ from shopfloor_edge.agent.updater import letters
 from shopfloor_edge.agent.updater.desk import Job, Letter
 from shopfloor_edge.agent.updater.evidence import add_up
 from shopfloor_edge.errors import UpdateRefusedError
+from shopfloor_edge.journal.alertbook import Verdicts
 from shopfloor_edge.journal.trials import Trials
 from shopfloor_edge.slots.domain import Ending
 from shopfloor_edge.slots.file import SlotsFile
 
 EVERY = timedelta(seconds=30)
+Heard = Callable[[datetime, datetime], Verdicts]
+
+
+def _heard_nothing(_from: datetime, _to: datetime) -> Verdicts:
+    return Verdicts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,8 @@ class Reports:
 
     trials: Trials
     slots: SlotsFile
+    heard: Heard = _heard_nothing
+    """What staff said of the alerts raised in a stretch of time."""
 
     def self_tested(self, job: Job, now: datetime, test: SelfTest) -> tuple[Job, Letter]:
         """Return the report of a self-test."""
@@ -50,6 +58,9 @@ class Reports:
             rows = list(group)
             report = add_up([one for _, one in rows]).model_copy(update={"crashes": crashes})
             job = replace(job, taken=rows[-1][0], crashes=job.crashes + crashes)
+            if report.phase is Phase.TRIAL:
+                job = replace(job, trial_from=job.trial_from or report.began_at)
+            job, report = self._with_verdicts(job, report, now)
             job, letter = _numbered(job, report)
             crashes = 0
             yield job, letter
@@ -58,7 +69,27 @@ class Reports:
         """Return the report of a commit or of a way back."""
         crashes = max(0, last.crashes - job.crashes)
         update = {"crashes": crashes, "detail": last.reason[:200]}
-        return _numbered(job, _blank(job, phase, now).model_copy(update=update))
+        report = _blank(job, phase, now).model_copy(update=update)
+        return _numbered(*self._with_verdicts(job, report, now))
+
+    def _with_verdicts(self, job: Job, report: Evidence, now: datetime) -> tuple[Job, Evidence]:
+        """Add what staff have said since the report before of the trial's alerts.
+
+        A verdict that was taken back meanwhile stays with the campaign: sums there only grow.
+        """
+        if job.trial_from is None:
+            return job, report
+        said = self.heard(job.trial_from, now)
+        more = {
+            "alerts_right": max(0, said.right - job.alerts_right),
+            "alerts_wrong": max(0, said.wrong - job.alerts_wrong),
+        }
+        job = replace(
+            job,
+            alerts_right=job.alerts_right + more["alerts_right"],
+            alerts_wrong=job.alerts_wrong + more["alerts_wrong"],
+        )
+        return job, report.model_copy(update=more)
 
     def kind_of(self, target: str) -> UpdateKind:
         """Return the kind that a TUF path begins with.

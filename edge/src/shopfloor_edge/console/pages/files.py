@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, StreamingResponse
 
 from shopfloor_edge.console.desk import Desk
@@ -35,7 +36,8 @@ def router(desk: Desk) -> APIRouter:
         if desk.live.full:
             raise HTTPException(503, "too many pages are open")
         cookie = request.cookies[COOKIE]
-        stream = desk.live.stream(lambda: desk.sessions.find(cookie, used=False) is not None)
+        first = ("alerts", await run_in_threadpool(desk.watcher.first))
+        stream = desk.live.stream(lambda: desk.sessions.find(cookie, used=False) is not None, first)
         return StreamingResponse(stream, media_type="text/event-stream")
 
     return routes
@@ -68,12 +70,11 @@ def _add_files(routes: APIRouter, desk: Desk) -> None:
 
 
 def _add_pictures(routes: APIRouter, desk: Desk) -> None:
-    cameras = {camera.name for camera in desk.site.cameras}
-
     @routes.get("/pictures/{name}")
     def picture(name: str) -> Response:
         # The name is looked up, never made a path of.
         camera, _, kind = name.removesuffix(".jpg").partition(".")
+        cameras = {camera.name for camera in desk.site.cameras}
         if camera not in cameras or not name.endswith(".jpg") or kind not in ("", "empty"):
             raise HTTPException(404, "no such picture")
         folder = desk.state / PICTURES

@@ -93,6 +93,11 @@ def summed(report: Evidence) -> dict[str, int]:
         "agreed": sum(pair.agreed for pair in report.counts),
         "only_old": sum(pair.only_old for pair in report.counts),
         "only_new": sum(pair.only_new for pair in report.counts),
+        "alerts_right": report.alerts_right,
+        "alerts_wrong": report.alerts_wrong,
+        "audit_agreed": report.audit_agreed,
+        "audit_missed": report.audit_missed,
+        "audit_extra": report.audit_false,
     }
     new, old = report.new, report.old
     histograms = {

@@ -35,6 +35,7 @@ KpiKind = Literal[
     "defect",
     "alert",
     "audit",
+    "feedback",
 ]
 Site = Annotated[str, Path(pattern=SLUG_PATTERN)]
 Name = Annotated[str | None, Query(pattern=SLUG_PATTERN)]

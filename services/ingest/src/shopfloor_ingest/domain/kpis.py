@@ -59,8 +59,8 @@ class Question:
 class KpiRow:
     """One bucket of one thing.
 
-    ``coverage_ratio`` is None where no window is behind it (alerts); ``model_digest`` is None
-    where several models have counted.
+    ``coverage_ratio`` is None where no window is behind it (alerts, feedback); ``model_digest`` is
+    None where several models have counted.
     """
 
     bucket_start: datetime
@@ -226,6 +226,23 @@ def _audit(sums: Mapping[str, int]) -> Figures:
     }
 
 
+def _feedback(sums: Mapping[str, int]) -> Figures:
+    """Return how many alerts were right, of those that staff judged, and how soon they came.
+
+    A verdict counts when it is said; one that is taken back in another bucket is taken from there,
+    so that a bucket alone can hold less than nothing: it counts as nothing.
+    """
+    right, wrong = max(0, sums["said_right"]), max(0, sums["said_wrong"])
+    low, high = wilson(right, right + wrong)
+    return {
+        "alert_precision": ratio(right, right + wrong),
+        "alert_precision_low": low,
+        "alert_precision_high": high,
+        "alerts_judged": right + wrong,
+        "acknowledged_mean_s": ratio(sums["acknowledged_ms"] / 1000, sums["acknowledged"]),
+    }
+
+
 def wilson(part: float, whole: float) -> tuple[float, float] | tuple[None, None]:
     """Return the 95 % interval of a share (Wilson 1927); of nothing, no interval."""
     if whole == 0:
@@ -249,4 +266,5 @@ _DERIVED: dict[str, Callable[[Mapping[str, int]], Figures]] = {
     Kind.SHELF: _shelf,
     Kind.INSPECTION: _inspection,
     Kind.AUDIT: _audit,
+    Kind.FEEDBACK: _feedback,
 }

@@ -23,6 +23,7 @@ from shopfloor_contracts.aggregates import (
 from shopfloor_contracts.alerts import AlertData, AlertState
 from shopfloor_contracts.audits import AuditData
 from shopfloor_contracts.events import EventData, Kind, OccupancyData, TrafficData
+from shopfloor_contracts.feedback import FeedbackAction, FeedbackData, Verdict
 from shopfloor_contracts.windows import Window
 from shopfloor_ingest.domain.periods import BUCKETS
 
@@ -119,6 +120,14 @@ SHAPES: dict[str, Shape] = {
             ("subject", "sort", "zone_version"),
             ("clips", "agreed", "missed", "false_items", "effective_milli", "right_milli"),
         ),
+        Shape(
+            Kind.FEEDBACK,
+            ("about", "rule", "metric"),
+            (
+                *("said_right", "said_wrong"),
+                *("acknowledged", "snoozed", "escalated", "acknowledged_ms"),
+            ),
+        ),
     )
 }
 
@@ -155,7 +164,8 @@ def began_at(data: EventData, said_at: datetime) -> int:
     """Return the second (epoch) at which an event counts: a window counts where it begins."""
     if isinstance(data, Window):
         return int(data.window_start.timestamp())
-    return int((data.at if isinstance(data, AlertData | AuditData) else said_at).timestamp())
+    at = data.at if isinstance(data, AlertData | AuditData | FeedbackData) else said_at
+    return int(at.timestamp())
 
 
 def collect(events: Iterable[tuple[Origin, EventData]]) -> Rollups:
@@ -292,6 +302,26 @@ def _audit(data: AuditData) -> _Parts:
     return Kind.AUDIT, [(names, [*[0] * len(WINDOW_SUMS), *sums], [], [])]
 
 
+def _feedback(data: FeedbackData) -> _Parts:
+    # What is taken back is given back: the sums are right whatever arrives first.
+    said = [
+        int(data.verdict is verdict) - int(data.replaces is verdict)
+        for verdict in (Verdict.RIGHT, Verdict.WRONG)
+    ]
+    done = [
+        int(data.action is action)
+        for action in (
+            FeedbackAction.ACKNOWLEDGED,
+            FeedbackAction.SNOOZED,
+            FeedbackAction.ESCALATED,
+        )
+    ]
+    waited_ms = _ms(data.after_s) if data.action is FeedbackAction.ACKNOWLEDGED else 0
+    names = (data.about or "", data.rule, data.metric)
+    sums = [*[0] * len(WINDOW_SUMS), *said, *done, waited_ms]
+    return Kind.FEEDBACK, [(names, sums, [], [])]
+
+
 _READERS: dict[type, tuple[Callable[[Any], _Parts], ...]] = {
     TrafficData: (_traffic,),
     OccupancyData: (_occupancy,),
@@ -302,4 +332,5 @@ _READERS: dict[type, tuple[Callable[[Any], _Parts], ...]] = {
     InspectionData: (_inspection, _defect),
     AlertData: (_alert,),
     AuditData: (_audit,),
+    FeedbackData: (_feedback,),
 }
