@@ -245,8 +245,8 @@ def test_inspections_from_before_their_sums_are_summed_at_the_next_start(engine,
         for statement in (
             "DROP TABLE rollup_inspection",
             "DROP TABLE rollup_defect",
-            "DROP TABLE rollup_feedback",
             "DROP TABLE rollup_audit",
+            "DROP TABLE rollup_feedback",
             "UPDATE alembic_version SET version_num = '0002'",
         ):
             connection.execute(text(statement))

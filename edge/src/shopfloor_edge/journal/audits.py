@@ -78,6 +78,36 @@ class _DoneError(Exception):
     """Another tab was faster."""
 
 
+@dataclass(frozen=True, slots=True)
+class AuditSums:
+    """What people found in audits, added up."""
+
+    agreed: int = 0
+    missed: int = 0
+    false: int = 0
+
+
+def read_audit_sums(path: Path, *, from_s: float, to_s: float) -> AuditSums:
+    """Add up the audits done by ``to_s`` whose every clip was taken from ``from_s`` on.
+
+    Such clips show what the release counted that ran since then, and no other.
+
+    Raises:
+        JournalError: the journal is absent, or cannot be read now.
+    """
+    with reading(path) as connection:
+        rows = connection.execute(
+            "SELECT result FROM audit_sets WHERE done_at BETWEEN ? AND ?", (from_s, to_s)
+        ).fetchall()
+    done = [AuditData.model_validate_json(text) for (text,) in rows]
+    since = [one for one in done if one.first_at.timestamp() >= from_s]
+    return AuditSums(
+        sum(one.agreed for one in since),
+        sum(one.missed for one in since),
+        sum(one.false for one in since),
+    )
+
+
 class Audits:
     """The console's handle.
 

@@ -205,9 +205,9 @@ class CameraWatch:
             found = self._sort(placement.to_frame(rows[:, :4]), rows)
             people = found.people.boxes, np.asarray(found.people.scores)
             tracks = self._tracker.update(*people, at_s=frame.at_s)
-            self._keep(planes, people[0], tracks, frame.at_s)
+            masks = self._keep(planes, people[0], tracks, frame.at_s)
             if self.samples is not None:
-                self.samples.offer(planes, self._masks(people[0], tracks), at_s)
+                self.samples.offer(planes, masks, at_s)
         points = feet(tracks.boxes)
         if self._gate is not None:
             seen = _seen(tracks, points, people[1])
@@ -256,19 +256,17 @@ class CameraWatch:
 
     def _keep(
         self, planes: Planes, boxes: NDArray[np.floating], tracks: Tracks, at_s: float
-    ) -> None:
-        """Offer the frame to whoever keeps masked pictures."""
+    ) -> NDArray[np.floating]:
+        """Offer the frame to whoever keeps masked pictures; return the boxes to mask."""
         if self._scene is not None:
             self._scene.offer(planes, boxes, at_s)
-        masks = self._masks(boxes, tracks)
+        # A box around what moves leaves who stands still unmasked: then all is made coarse.
+        masks = np.concatenate([boxes, tracks.boxes]) if self._masks_people else boxes[:0]
         if self.clips is not None:
             self.clips.offer(planes, masks, at_s)
         if self._pictures is not None:
             self._pictures.offer(planes, masks)
-
-    def _masks(self, boxes: NDArray[np.floating], tracks: Tracks) -> NDArray[np.floating]:
-        # A box around what moves leaves who stands still unmasked: then all is made coarse.
-        return np.concatenate([boxes, tracks.boxes]) if self._masks_people else boxes[:0]
+        return masks
 
     def _read(
         self, tracks: Tracks, points: Points, found: Found, frame: Frame

@@ -30,6 +30,7 @@ from shopfloor_edge.agent.updater.updater import Updater
 from shopfloor_edge.errors import EdgeError, JournalError
 from shopfloor_edge.identity.device import Identity
 from shopfloor_edge.journal.alertbook import Verdicts, read_verdicts
+from shopfloor_edge.journal.audits import AuditSums, read_audit_sums
 from shopfloor_edge.journal.trials import Trials
 from shopfloor_edge.slots.applications import find_home
 from shopfloor_edge.slots.file import SlotsFile
@@ -107,7 +108,7 @@ def build_updater(site: SiteFile, state: Path, stopping: Callable[[], bool]) -> 
         os_handler=os_handler(site),
         trying=Trying(slots, trials, spec.shadow_agreement_min),
         desk=Desk(slots.folder / "job.json"),
-        reports=Reports(trials, slots, partial(_heard, state)),
+        reports=Reports(trials, slots, partial(_heard, state), partial(_audited, state)),
         attributes=attributes(site, device.capabilities),
         now=clock.now,
         limit=Limit(
@@ -128,6 +129,15 @@ def _heard(state: Path, from_at: datetime, to_at: datetime) -> Verdicts:
     except JournalError as e:
         log.debug("alert book not read", extra={"reason": str(e)})
         return Verdicts()
+
+
+def _audited(state: Path, from_at: datetime, to_at: datetime) -> AuditSums:
+    """Return what people found in clips; nothing while the journal cannot be read."""
+    try:
+        return read_audit_sums(state, from_s=from_at.timestamp(), to_s=to_at.timestamp())
+    except JournalError as e:
+        log.debug("audits not read", extra={"reason": str(e)})
+        return AuditSums()
 
 
 def identity_of(site: SiteFile) -> Identity | None:

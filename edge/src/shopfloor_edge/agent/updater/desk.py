@@ -77,6 +77,8 @@ class Job:
     """Reported already."""
     alerts_wrong: int = 0
     """Reported already."""
+    audited: tuple[int, int, int] = (0, 0, 0)
+    """Agreed, missed and false items of audits that are reported already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,20 @@ from shopfloor_edge.agent.updater.desk import Job, Letter
 from shopfloor_edge.agent.updater.evidence import add_up
 from shopfloor_edge.errors import UpdateRefusedError
 from shopfloor_edge.journal.alertbook import Verdicts
+from shopfloor_edge.journal.audits import AuditSums
 from shopfloor_edge.journal.trials import Trials
 from shopfloor_edge.slots.domain import Ending
 from shopfloor_edge.slots.file import SlotsFile
 
 EVERY = timedelta(seconds=30)
 Heard = Callable[[datetime, datetime], Verdicts]
+
+
+Audited = Callable[[datetime, datetime], AuditSums]
+
+
+def _audited_nothing(_from: datetime, _to: datetime) -> AuditSums:
+    return AuditSums()
 
 
 def _heard_nothing(_from: datetime, _to: datetime) -> Verdicts:
@@ -34,6 +42,8 @@ class Reports:
     slots: SlotsFile
     heard: Heard = _heard_nothing
     """What staff said of the alerts raised in a stretch of time."""
+    audited: Audited = _audited_nothing
+    """What people found in clips of a stretch of time."""
 
     def self_tested(self, job: Job, now: datetime, test: SelfTest) -> tuple[Job, Letter]:
         """Return the report of a self-test."""
@@ -73,7 +83,7 @@ class Reports:
         return _numbered(*self._with_verdicts(job, report, now))
 
     def _with_verdicts(self, job: Job, report: Evidence, now: datetime) -> tuple[Job, Evidence]:
-        """Add what staff have said since the report before of the trial's alerts.
+        """Add what staff have said since the report before, of the trial's alerts and clips.
 
         A verdict that was taken back meanwhile stays with the campaign: sums there only grow.
         """
@@ -84,8 +94,14 @@ class Reports:
             "alerts_right": max(0, said.right - job.alerts_right),
             "alerts_wrong": max(0, said.wrong - job.alerts_wrong),
         }
+        found = self.audited(job.trial_from, now)
+        sums = found.agreed, found.missed, found.false
+        names = ("audit_agreed", "audit_missed", "audit_false")
+        for name, now_there, reported in zip(names, sums, job.audited, strict=True):
+            more[name] = max(0, now_there - reported)
         job = replace(
             job,
+            audited=sums,
             alerts_right=job.alerts_right + more["alerts_right"],
             alerts_wrong=job.alerts_wrong + more["alerts_wrong"],
         )

@@ -46,12 +46,20 @@ const geometry = (() => {
       make("polyline", { points: [middle, tip].join(" "), class: kind }, group);
       make("polyline", { points: [wing(1), tip, wing(-1)].join(" "), class: kind }, group);
     }
-    if (text) label(group, [tip[0] + 26 * nx, tip[1] + 26 * ny + 8], text);
+    if (text) {
+      // Beside the arrow, never on it.
+      const anchor = nx > 0.5 ? "start" : nx < -0.5 ? "end" : "middle";
+      const below = ny > 0.5 ? 34 : ny < -0.5 ? -8 : 10;
+      label(group, [tip[0] + 14 * nx, tip[1] + 14 * ny + below], text, anchor);
+    }
     return group;
   }
 
-  function label(parent, at, text) {
-    const node = make("text", { x: at[0], y: at[1], class: "drawn-label" }, parent);
+  function label(parent, at, text, anchor = "middle") {
+    // 15 CSS pixels, however wide the picture is shown.
+    const unit = 1000 / (parent.ownerSVGElement.getBoundingClientRect().width || 1000);
+    const attributes = { x: at[0], y: at[1], "text-anchor": anchor, "font-size": 15 * unit };
+    const node = make("text", { ...attributes, class: "drawn-label" }, parent);
     node.textContent = text;
     return node;
   }

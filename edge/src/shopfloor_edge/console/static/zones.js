@@ -86,12 +86,6 @@
     if (root.querySelector("[data-trails]").checked) {
       for (const trail of trails) make("polyline", { points: trail.map(place).join(" "), class: "trail" });
     }
-    drawn.lines.forEach((one, index) => {
-      const group = group_of("line", index);
-      geometry.line(svg, place(one.a), place(one.b), `${one.name}: ${scene.dataset.in}`, group);
-      const [a, b] = [place(one.a), place(one.b)];
-      body(make("line", { x1: a[0], y1: a[1], x2: b[0], y2: b[1], class: "body" }, group), "line", index);
-    });
     let crossed = null;
     drawn.zones.forEach((one, index) => {
       const group = group_of("zone", index);
@@ -110,6 +104,12 @@
       for (const kind of ["under", "drawn-slot"]) make("rect", { ...box, class: kind }, group);
       geometry.label(group, [(a[0] + b[0]) / 2, Math.max(34, a[1] - 10)], one.name);
       body(make("rect", { ...box, class: "body" }, group), "slot", index);
+    });
+    drawn.lines.forEach((one, index) => {
+      const group = group_of("line", index);
+      geometry.line(svg, place(one.a), place(one.b), `${one.name}: ${scene.dataset.in}`, group);
+      const [a, b] = [place(one.a), place(one.b)];
+      body(make("line", { x1: a[0], y1: a[1], x2: b[0], y2: b[1], class: "body" }, group), "line", index);
     });
     if (draft?.points.length) {
       make("polyline", { points: draft.points.map(place).join(" "), class: "draft" });

@@ -34,8 +34,8 @@ KpiKind = Literal[
     "inspection",
     "defect",
     "alert",
-    "feedback",
     "audit",
+    "feedback",
 ]
 Site = Annotated[str, Path(pattern=SLUG_PATTERN)]
 Name = Annotated[str | None, Query(pattern=SLUG_PATTERN)]

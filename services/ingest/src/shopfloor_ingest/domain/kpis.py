@@ -215,6 +215,17 @@ def _inspection(sums: Mapping[str, int]) -> Figures:
     return found
 
 
+def _audit(sums: Mapping[str, int]) -> Figures:
+    """Return the accuracy that people measured, and its interval of 95 %."""
+    right, effective = sums["right_milli"] / 1000, sums["effective_milli"] / 1000
+    low, high = wilson(right, effective)
+    return {
+        "audited_accuracy": ratio(right, effective),
+        "audited_low": low,
+        "audited_high": high,
+    }
+
+
 def _feedback(sums: Mapping[str, int]) -> Figures:
     """Return how many alerts were right, of those that staff judged, and how soon they came.
 
@@ -229,17 +240,6 @@ def _feedback(sums: Mapping[str, int]) -> Figures:
         "alert_precision_high": high,
         "alerts_judged": right + wrong,
         "acknowledged_mean_s": ratio(sums["acknowledged_ms"] / 1000, sums["acknowledged"]),
-    }
-
-
-def _audit(sums: Mapping[str, int]) -> Figures:
-    """Return the accuracy that people measured, and its interval of 95 %."""
-    right, effective = sums["right_milli"] / 1000, sums["effective_milli"] / 1000
-    low, high = wilson(right, effective)
-    return {
-        "audited_accuracy": ratio(right, effective),
-        "audited_low": low,
-        "audited_high": high,
     }
 
 
@@ -265,6 +265,6 @@ _DERIVED: dict[str, Callable[[Mapping[str, int]], Figures]] = {
     Kind.HEAT: _heat,
     Kind.SHELF: _shelf,
     Kind.INSPECTION: _inspection,
-    Kind.FEEDBACK: _feedback,
     Kind.AUDIT: _audit,
+    Kind.FEEDBACK: _feedback,
 }

@@ -116,17 +116,17 @@ SHAPES: dict[str, Shape] = {
             ("raised", "cleared", "noisy", "suppressed"),
         ),
         Shape(
+            Kind.AUDIT,
+            ("subject", "sort", "zone_version"),
+            ("clips", "agreed", "missed", "false_items", "effective_milli", "right_milli"),
+        ),
+        Shape(
             Kind.FEEDBACK,
             ("about", "rule", "metric"),
             (
                 *("said_right", "said_wrong"),
                 *("acknowledged", "snoozed", "escalated", "acknowledged_ms"),
             ),
-        ),
-        Shape(
-            Kind.AUDIT,
-            ("subject", "sort", "zone_version"),
-            ("clips", "agreed", "missed", "false_items", "effective_milli", "right_milli"),
         ),
     )
 }
@@ -293,6 +293,15 @@ def _alert(data: AlertData) -> _Parts:
     return Kind.ALERT, [(names, [*no_window, *states, data.suppressed], [], [])]
 
 
+def _audit(data: AuditData) -> _Parts:
+    # Shares cannot be added: what an independent sample would have found can.
+    effective = 0 if data.accuracy is None else _ms(data.effective)
+    right = round(effective * (data.accuracy or 0.0))
+    sums = [data.clips, data.agreed, data.missed, data.false, effective, right]
+    names = (data.subject, str(data.sort), data.zone_version)
+    return Kind.AUDIT, [(names, [*[0] * len(WINDOW_SUMS), *sums], [], [])]
+
+
 def _feedback(data: FeedbackData) -> _Parts:
     # What is taken back is given back: the sums are right whatever arrives first.
     said = [
@@ -313,15 +322,6 @@ def _feedback(data: FeedbackData) -> _Parts:
     return Kind.FEEDBACK, [(names, sums, [], [])]
 
 
-def _audit(data: AuditData) -> _Parts:
-    # Shares cannot be added: what an independent sample would have found can.
-    effective = 0 if data.accuracy is None else _ms(data.effective)
-    right = round(effective * (data.accuracy or 0.0))
-    sums = [data.clips, data.agreed, data.missed, data.false, effective, right]
-    names = (data.subject, str(data.sort), data.zone_version)
-    return Kind.AUDIT, [(names, [*[0] * len(WINDOW_SUMS), *sums], [], [])]
-
-
 _READERS: dict[type, tuple[Callable[[Any], _Parts], ...]] = {
     TrafficData: (_traffic,),
     OccupancyData: (_occupancy,),
@@ -331,6 +331,6 @@ _READERS: dict[type, tuple[Callable[[Any], _Parts], ...]] = {
     ShelfData: (_shelf,),
     InspectionData: (_inspection, _defect),
     AlertData: (_alert,),
-    FeedbackData: (_feedback,),
     AuditData: (_audit,),
+    FeedbackData: (_feedback,),
 }
