@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +13,15 @@ from pathlib import Path
 import httpx
 import uvicorn
 
+from shopfloor_contracts.alerts import AlertData, AlertState
+from shopfloor_contracts.events import CameraStatus
+from shopfloor_contracts.rules import Severity
 from shopfloor_contracts.site import SiteFile, parse_site
 from shopfloor_edge.console.app import Server, build_app, build_desk
 from shopfloor_edge.console.people import Entry, Role
 from shopfloor_edge.console.pins import hash_pin
+from shopfloor_edge.journal.outbox import Draft, Outbox
+from shopfloor_edge.journal.state import CameraRow, StateWriter
 
 PIN = "493027"
 PEOPLE = {"Ana": Role.STAFF, "Ben": Role.MANAGER, "Ines": Role.INSTALLER}
@@ -48,7 +54,7 @@ zone = "till"
 above = 4
 severity = "critical"
 """
-_PIN_HASH = hash_pin(PIN)
+_PIN_HASH = hash_pin(PIN, n=16)
 
 
 class ConsoleSite:
@@ -108,6 +114,25 @@ class ConsoleSite:
         page.wait_for_url(self.url + path)
         return page
 
+    def see(self, *, at: datetime | None = None) -> None:
+        """Write what vision writes each second: both cameras are live."""
+        at_s = (at or datetime.now(UTC)).timestamp()
+        writer = StateWriter(self.state)
+        writer.write([camera_row(camera.name, at_s) for camera in self.site.cameras])
+        writer.close()
+
+    def raise_alert(self, number: int = 1, **told) -> str:
+        """Commit an alert as vision does, and return its name."""
+        return self.raise_alerts([told | {"number": number}])[0]
+
+    def raise_alerts(self, told: list[dict[str, object]]) -> list[str]:
+        """Commit many alerts in one transaction."""
+        drafts = [Draft(alert_data(**one), _source(one), datetime.now(UTC)) for one in told]
+        outbox = Outbox(self.state, max_rows=100_000, max_bytes=10**9)
+        outbox.commit(drafts)
+        outbox.close()
+        return [str(draft.data.alert_id) for draft in drafts]
+
     def close(self) -> None:
         """Stop the server and close the clients."""
         for client in self._clients:
@@ -115,6 +140,43 @@ class ConsoleSite:
         self._server.should_exit = True
         self._thread.join(timeout=15)
         self.desk.close()
+
+
+def alert_data(number: int = 1, camera: str = "entrance", **told) -> AlertData:
+    """Return an alert about the queue at the till, or another as ``told``."""
+    now = datetime.now(UTC)
+    fields: dict[str, object] = {
+        "alert_id": uuid.UUID(int=number),
+        "rule": f"long-queue-{number}",
+        "metric": "queue-length",
+        "about": "till",
+        "state": AlertState.RAISED,
+        "severity": Severity.WARNING,
+        "at": now,
+        "since": now,
+        "value": 7.0,
+        "threshold": 4.0,
+    }
+    return AlertData.model_validate(fields | told)
+
+
+def camera_row(name: str, at_s: float) -> CameraRow:
+    """Return a live camera."""
+    counts = {"people": 3, "crossings_in": 41, "crossings_out": 38, "frames": 9000, "shed": 0}
+    return CameraRow(
+        camera=name,
+        status=CameraStatus.LIVE,
+        reason="",
+        fps=9.8,
+        video_bytes=10**8,
+        first_count_at=at_s - 3600,
+        updated_at=at_s,
+        **counts,
+    )
+
+
+def _source(told: dict[str, object]) -> str:
+    return f"/sites/store-1/devices/door/cameras/{told.get('camera', 'entrance')}"
 
 
 def csrf(html: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import socket
@@ -19,6 +20,7 @@ from shopfloor_contracts.console import ConsoleSpec
 from shopfloor_contracts.site import SiteFile
 from shopfloor_edge.console.attempts import Attempts
 from shopfloor_edge.console.audit import AuditTrail
+from shopfloor_edge.console.deeds import Deeds
 from shopfloor_edge.console.desk import Desk
 from shopfloor_edge.console.guard import Guard
 from shopfloor_edge.console.live import Live
@@ -26,8 +28,12 @@ from shopfloor_edge.console.navigation import places
 from shopfloor_edge.console.people import Staff
 from shopfloor_edge.console.render import Templates
 from shopfloor_edge.console.sessions import Sessions, Tablets
+from shopfloor_edge.console.sites import Sites
+from shopfloor_edge.console.standing import Standings
 from shopfloor_edge.console.store import Store
+from shopfloor_edge.console.watcher import Watcher
 from shopfloor_edge.errors import EdgeError, OperatorError
+from shopfloor_edge.journal.alertbook import AlertBook
 
 log = logging.getLogger(__name__)
 
@@ -45,19 +51,36 @@ def build_desk(
     Raises:
         JournalError: the folder cannot be written.
     """
-    store, staff = Store(state), Staff(state)
+    sites, store, staff, live = Sites(site, state), Store(state), Staff(state), Live()
+    book = AlertBook(state, limits=site.outbox)
+    deeds = Deeds(store, book, clock)
+    standings = Standings(store, deeds)
+    templates = Templates(site.site, site.time_zone, site.console.languages)
+    watcher = Watcher(
+        book,
+        deeds,
+        standings,
+        state=state,
+        live=live,
+        spec=lambda: sites.current().console,
+        local=lambda: clock().astimezone(templates.zone),
+    )
     return Desk(
-        site=site,
+        sites=sites,
         state=state,
         clock=clock,
-        templates=Templates(site.site, site.time_zone, site.console.languages),
+        templates=templates,
         audit=AuditTrail(store, clock),
         staff=staff,
         sessions=Sessions(store, staff, clock),
         tablets=Tablets(store, clock),
         attempts=Attempts(clock),
-        live=Live(),
+        live=live,
         store=store,
+        alerts=book,
+        deeds=deeds,
+        standings=standings,
+        watcher=watcher,
     )
 
 
@@ -66,8 +89,10 @@ def build_app(desk: Desk) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        desk.watcher.start(asyncio.get_running_loop())
         yield
         desk.live.close()
+        await asyncio.to_thread(desk.watcher.stop)
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     for name in ("files", "sign_in", *(place.name for place in places())):

@@ -15,11 +15,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from shopfloor_contracts.site import SiteFile
 from shopfloor_edge.console.attempts import Attempts
 from shopfloor_edge.console.audit import AuditTrail
+from shopfloor_edge.console.deeds import Deeds
 from shopfloor_edge.console.live import Live
 from shopfloor_edge.console.people import Person, Role, Staff
 from shopfloor_edge.console.render import Templates, Visit
 from shopfloor_edge.console.sessions import Sessions, Tablets
+from shopfloor_edge.console.sites import Sites
+from shopfloor_edge.console.standing import Standings
 from shopfloor_edge.console.store import Store
+from shopfloor_edge.console.watcher import Watcher
+from shopfloor_edge.journal.alertbook import AlertBook
 
 MAX_FIELDS = 200
 
@@ -28,7 +33,7 @@ MAX_FIELDS = 200
 class Desk:
     """The console's parts. Pages keep no state of their own."""
 
-    site: SiteFile
+    sites: Sites
     state: Path
     clock: Callable[[], datetime]
     templates: Templates
@@ -39,9 +44,24 @@ class Desk:
     attempts: Attempts
     live: Live
     store: Store
+    alerts: AlertBook
+    deeds: Deeds
+    standings: Standings
+    watcher: Watcher
+
+    @property
+    def site(self) -> SiteFile:
+        """The site file that counts now; ask again in every request."""
+        return self.sites.current()
+
+    def local(self) -> datetime:
+        """Return the time of the site's clock."""
+        return self.clock().astimezone(self.templates.zone)
 
     def close(self) -> None:
         """Close the files."""
+        self.watcher.stop()
+        self.alerts.close()
         self.store.close()
 
     def person(self, request: Request) -> Person:

@@ -1,4 +1,4 @@
-"""The console's own tables in ``state.db``: sessions, tablets, enrolments and the audit trail."""
+"""The console's own tables in ``state.db``: sessions, tablets, enrolments, taps, audit trail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shopfloor_edge.errors import JournalError
-from shopfloor_edge.journal.database import BUSY_TIMEOUT_MS, FILE_NAME, connect, transaction
+from shopfloor_edge.journal.database import FILE_NAME, connect, transaction
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS console_sessions (
@@ -30,6 +30,13 @@ CREATE TABLE IF NOT EXISTS console_enrolments (
     digest TEXT PRIMARY KEY,
     name TEXT NOT NULL,
     expires_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS console_deeds (
+    alert_id TEXT PRIMARY KEY,
+    action TEXT NOT NULL,
+    by TEXT NOT NULL,
+    at REAL NOT NULL,
+    until REAL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS console_audit (
     number INTEGER PRIMARY KEY,
@@ -56,16 +63,9 @@ class Store:
     """
 
     def __init__(self, state: Path) -> None:
-        connect(state, durable=True).close()
         self._lock = threading.RLock()
+        self._connection = connect(state, durable=True, any_thread=True)
         try:
-            self._connection = sqlite3.connect(
-                state / FILE_NAME,
-                timeout=BUSY_TIMEOUT_MS / 1000,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(_SCHEMA)
         except sqlite3.Error as e:
             raise JournalError(f"{state / FILE_NAME}: {e}") from e

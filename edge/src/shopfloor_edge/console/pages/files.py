@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, StreamingResponse
 
 from shopfloor_edge.console.desk import Desk
@@ -35,7 +36,8 @@ def router(desk: Desk) -> APIRouter:
         if desk.live.full:
             raise HTTPException(503, "too many pages are open")
         cookie = request.cookies[COOKIE]
-        stream = desk.live.stream(lambda: desk.sessions.find(cookie, used=False) is not None)
+        first = ("alerts", await run_in_threadpool(desk.watcher.first))
+        stream = desk.live.stream(lambda: desk.sessions.find(cookie, used=False) is not None, first)
         return StreamingResponse(stream, media_type="text/event-stream")
 
     return routes
@@ -62,18 +64,26 @@ def _add_files(routes: APIRouter, desk: Desk) -> None:
         body = json.dumps(_manifest(desk.site.site))
         return Response(body, media_type="application/manifest+json")
 
+    @routes.get("/sw.js")
+    def worker(request: Request) -> Response:
+        script = desk.page(request, "sw.js")
+        return Response(script.body, media_type="text/javascript")
+
+    @routes.get("/offline")
+    def offline(request: Request) -> Response:
+        return desk.page(request, "offline.html")
+
     @routes.get("/healthz")
     def healthy() -> Response:
         return Response("ok\n", media_type="text/plain")
 
 
 def _add_pictures(routes: APIRouter, desk: Desk) -> None:
-    cameras = {camera.name for camera in desk.site.cameras}
-
     @routes.get("/pictures/{name}")
     def picture(name: str) -> Response:
         # The name is looked up, never made a path of.
         camera, _, kind = name.removesuffix(".jpg").partition(".")
+        cameras = {camera.name for camera in desk.site.cameras}
         if camera not in cameras or not name.endswith(".jpg") or kind not in ("", "empty"):
             raise HTTPException(404, "no such picture")
         folder = desk.state / PICTURES

@@ -96,6 +96,10 @@ const shopfloor = (() => {
   });
   times(document);
   setInterval(() => times(document), 15000);
+  const here = document.querySelector(".rail [aria-current]");
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - here.offsetWidth;
+  // Browsers offer this over HTTPS and on the machine itself only.
+  navigator.serviceWorker?.register("/sw.js").catch(() => {});
   if (body.dataset.live) {
     heard = Date.now();
     connect();
