@@ -9,6 +9,8 @@ from pathlib import Path
 from shopfloor_edge.errors import JournalError
 from shopfloor_edge.journal.database import FILE_NAME, connect, transaction
 
+PUBLIC_KEY_FILE = "push.pub"
+"""In the state folder: what a browser asks with; written by the process that pushes."""
 MAX_SUBSCRIPTIONS = 200
 """Beyond, the oldest goes: tablets that were replaced are never taken back by their browser."""
 _SCHEMA = """

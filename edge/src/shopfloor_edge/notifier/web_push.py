@@ -14,9 +14,15 @@ import urllib3
 from shopfloor_contracts.notify import LOCAL_HOSTS, WebPushSpec
 from shopfloor_contracts.rules import Severity
 from shopfloor_edge.errors import NoticeDelayedError
-from shopfloor_edge.journal.pushes import PushBook, Subscription
+from shopfloor_edge.journal.pushes import PUBLIC_KEY_FILE, PushBook, Subscription
 from shopfloor_edge.notifier.hosts import HostRefusedError
-from shopfloor_edge.notifier.sealing import KeyRefusedError, authorization, load_key, seal
+from shopfloor_edge.notifier.sealing import (
+    KeyRefusedError,
+    authorization,
+    load_key,
+    public_text,
+    seal,
+)
 from shopfloor_edge.notifier.texts import Message
 
 log = logging.getLogger(__name__)
@@ -45,6 +51,7 @@ class WebPushChannel:
         self._spec, self._clock = spec, clock
         self._key = load_key(Path(spec.key_file))
         self._book = PushBook(state)
+        (state / PUBLIC_KEY_FILE).write_text(public_text(self._key) + "\n", encoding="ascii")
         self._http = urllib3.PoolManager(num_pools=4, retries=False, timeout=TIMEOUT_S)
 
     def send(self, message: Message) -> None:
