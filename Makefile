@@ -164,5 +164,8 @@ sim-fleet: setup ## a simulated fleet rolled out in waves, one of them bad: var/
 wheelhouse: setup ## every wheel of a device for each promised platform: var/wheelhouse (PLATFORM=3.12-aarch64)
 	@$(PY)/python -m shopfloor_provisioning.wheelhouse.app --platform "$(PLATFORM)"
 
+deploy-store: setup ## bring a store's devices up from cloud/sites: STORE=demo needs nothing prepared (FLAGS=--dry-run)
+	@$(PY)/python -m shopfloor_provisioning.app apply "$(STORE)" $(FLAGS)
+
 clean: ## remove what was made here, not the caches outside
 	@rm -rf var .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

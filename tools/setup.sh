@@ -19,7 +19,8 @@ compgen -G '/usr/lib/postgresql/1[5-9]/bin/initdb' >/dev/null || cloud_packages+
 python=/usr/bin/python3
 venv=.venv
 distributions=(services/contracts services/kit "services/ingest[postgresql]" services/registry
-               services/campaigns services/ctl "edge[pyav,opcua,gpio,console]" models cloud/demo cloud/stack dashboards)
+               services/campaigns services/ctl "edge[pyav,opcua,gpio,console,notify]" models cloud/demo cloud/stack cloud/provisioning
+               dashboards)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 2; }

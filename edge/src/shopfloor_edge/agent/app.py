@@ -26,6 +26,7 @@ from shopfloor_edge.discipline import read_discipline
 from shopfloor_edge.errors import JournalError
 from shopfloor_edge.journal.outbox import Outbox
 from shopfloor_edge.journal.state import read_state
+from shopfloor_edge.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Agent:
         self._born = False
         self._counted_bytes = 0
         self._journal_failed = False
+        self._watchdog = Watchdog()
 
     def run(self, stop: threading.Event, *, drain: bool) -> int:
         """Work until stopped, or with ``drain`` until the outbox is empty and acknowledged.
@@ -76,6 +78,7 @@ class Agent:
             while not stop.is_set():
                 if self._uplink.refused is not None:
                     raise self._uplink.refused
+                self._watchdog.alive(time.monotonic())
                 self._step(time.monotonic(), flush=drain)
                 if drain and self._is_drained():
                     return 0

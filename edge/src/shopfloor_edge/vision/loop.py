@@ -25,6 +25,7 @@ from shopfloor_edge.vision.metrics import CameraFigures, Fate, VisionMetrics
 from shopfloor_edge.vision.recorder import Recorder
 from shopfloor_edge.vision.scheduler import FairScheduler, LoadMeter
 from shopfloor_edge.vision.watch import CameraWatch, Look
+from shopfloor_edge.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ class InferenceLoop:
         attempt: AttemptWatch | None = None,
     ) -> None:
         self._attempt, self.superseded = attempt, False
+        self._watchdog = Watchdog()
         self._site, self._stations, self._backend = site, stations, backend
         self._recorder, self._bell = recorder, bell
         self._clock = clock or Clock()
@@ -112,6 +114,7 @@ class InferenceLoop:
             self._follow_clock()
             busy = self._serve(on_crossing)
             self._settle()
+            self._watchdog.alive(self._clock.monotonic())
             self.superseded = self._attempt is not None and self._attempt.tick()
             if not busy:
                 if over:

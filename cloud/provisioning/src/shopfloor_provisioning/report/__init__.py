@@ -1,0 +1,1 @@
+"""The commissioning report: what an installer hands over with the site."""

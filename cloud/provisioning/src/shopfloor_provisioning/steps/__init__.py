@@ -1,0 +1,1 @@
+"""What is done on a device, in order; each step looks before it does anything."""
