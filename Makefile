@@ -161,8 +161,9 @@ soak: setup ## eight cameras with faults into the vision process: var/bench/soak
 sim-fleet: setup ## a simulated fleet rolled out in waves, one of them bad: var/bench/fleet.json (DEVICES=5000)
 	@$(PY)/python tests/perf/sim_fleet.py --devices $(or $(DEVICES),5000)
 
-wheelhouse: setup ## every wheel of a device for each promised platform: var/wheelhouse (PLATFORM=3.12-aarch64)
-	@$(PY)/python -m shopfloor_provisioning.wheelhouse.app --platform "$(PLATFORM)"
+wheelhouse: setup ## every wheel of a device for each promised platform: var/wheelhouse (PLATFORM=3.12-aarch64, EXTRAS=…, FLAGS=…)
+	@$(PY)/python -m shopfloor_provisioning.wheelhouse.app --platform "$(PLATFORM)" \
+	  $(if $(EXTRAS),--extras "$(EXTRAS)") $(FLAGS)
 
 deploy-store: setup ## bring a store's devices up from cloud/sites: STORE=demo needs nothing prepared (FLAGS=--dry-run)
 	@$(PY)/python -m shopfloor_provisioning.app apply "$(STORE)" $(FLAGS)
