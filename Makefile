@@ -194,6 +194,10 @@ canary: setup ## a pattern planted in frames is looked for in every byte that le
 wheelhouse: setup ## every wheel of a device for each promised platform: var/wheelhouse (PLATFORM=3.12-aarch64)
 	@$(PY)/python -m shopfloor_provisioning.wheelhouse.app --platform "$(PLATFORM)"
 
+wheelhouse: setup ## every wheel of a device for each promised platform: var/wheelhouse (PLATFORM=3.12-aarch64, EXTRAS=…, FLAGS=…)
+	@$(PY)/python -m shopfloor_provisioning.wheelhouse.app --platform "$(PLATFORM)" \
+	  $(if $(EXTRAS),--extras "$(EXTRAS)") $(FLAGS)
+
 deploy-store: setup ## bring a store's devices up from cloud/sites: STORE=demo needs nothing prepared (FLAGS=--dry-run)
 	@$(PY)/python -m shopfloor_provisioning.app apply "$(STORE)" $(FLAGS)
 

@@ -125,6 +125,17 @@ def test_what_has_no_wheel_for_a_promised_platform_is_named_at_once(checkout, ca
     assert not (checkout / "var/wheelhouse/3.13-aarch64/SHA256SUMS").exists()
 
 
+def test_a_wheel_that_carries_a_gpl_codec_is_not_taken_unasked(checkout, capsys):
+    make_wheel(checkout.parent / "index", "pages", carries=["pages.libs/libx264-d6533a8d.so.165"])
+
+    refused = run(checkout, "--platform", "3.12-x86_64")
+    told = capsys.readouterr().err
+    asked = run(checkout, "--platform", "3.12-x86_64", "--allow-gpl")
+
+    assert (refused, asked) == (2, 0)
+    assert "pages 1.0: its wheel carries libx264, which is GPL" in told
+
+
 def test_a_new_pin_replaces_its_wheel_and_leaves_the_others(checkout, capsys):
     run(checkout, "--platform", "3.12-x86_64")
     make_wheel(checkout.parent / "index", "pages", "2.0")

@@ -16,6 +16,7 @@ def make_wheel(
     requires: Iterable[str] = (),
     extras: Iterable[str] = (),
     licence: str = "MIT",
+    carries: Iterable[str] = (),
 ) -> Path:
     """Write a wheel that pip takes; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -32,4 +33,6 @@ def make_wheel(
             f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n",
         )
         archive.writestr(f"{stem}.dist-info/RECORD", "")
+        for file in carries:
+            archive.writestr(file, "")
     return path

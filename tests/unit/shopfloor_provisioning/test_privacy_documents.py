@@ -128,6 +128,7 @@ ca_file = "/c"
     ):
         assert host in texts["record.html"]
     assert "TLS, certificate of this device" in texts["record.html"]
+    assert "browsers that asked for notices" in texts["record.html"]
 
 
 def test_a_rule_about_one_person_is_at_the_door_and_has_to_be_justified(written):

@@ -96,7 +96,7 @@ def build_app(desk: Desk) -> FastAPI:
         await asyncio.to_thread(desk.watcher.stop)
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    for name in ("files", "sign_in", *(place.name for place in places())):
+    for name in ("files", "sign_in", "push", *(place.name for place in places())):
         module = import_module(f"shopfloor_edge.console.pages.{name}")
         app.include_router(module.router(desk))
     app.add_exception_handler(HTTPException, _sorry(desk))

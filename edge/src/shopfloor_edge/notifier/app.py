@@ -19,11 +19,14 @@ from shopfloor_edge.notifier.hosts import HostGuard
 from shopfloor_edge.notifier.messages import MessageChannel
 from shopfloor_edge.notifier.queue import NoticeQueue
 from shopfloor_edge.notifier.texts import Writer
+from shopfloor_edge.notifier.web_push import WebPushChannel
 
 log = logging.getLogger(__name__)
 
 TICK_S = 0.5
 SHOWN_ALERTS = 1000
+WEB_PUSH = "web push"
+"""No target of the site file can have this name: it has a space."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,7 @@ class Parts:
 
     desk: Desk
     home: HomeAssistant | None
+    push: WebPushChannel | None
     guard: HostGuard
 
 
@@ -54,6 +58,8 @@ def run_notify(site: SiteFile, state: Path) -> int:
     finally:
         if parts.home is not None:
             parts.home.close()
+        if parts.push is not None:
+            parts.push.close()
         parts.desk.queue.close()
         parts.desk.book.close()
     log.info("notifier stopped", extra={"refused_hosts": sorted(parts.guard.refused)})
@@ -65,6 +71,9 @@ def _build(site: SiteFile, state: Path) -> Parts:
     guard = HostGuard(spec.hosts)
     guard.install()
     lanes = [Lane(t.name, t.severity, MessageChannel(t)) for t in spec.targets]
+    push = WebPushChannel(spec.web_push, state) if spec.web_push else None
+    if spec.web_push is not None and push is not None:
+        lanes.append(Lane(WEB_PUSH, spec.web_push.severity, push))
     home = HomeAssistant(site, spec.home_assistant) if spec.home_assistant else None
     language = site.console.languages[0]
     writer = Writer(site.site, language, ZoneInfo(site.time_zone), spec.console_url or "")
@@ -72,7 +81,7 @@ def _build(site: SiteFile, state: Path) -> Parts:
     desk = Desk(site, book, NoticeQueue(state, max_waiting=spec.max_waiting), writer, lanes)
     if home is not None:
         home.open()
-    return Parts(desk, home, guard)
+    return Parts(desk, home, push, guard)
 
 
 def _loop(parts: Parts, stop: threading.Event) -> None:

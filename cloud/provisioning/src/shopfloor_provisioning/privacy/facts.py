@@ -79,6 +79,8 @@ class Device:
     bytes_per_day: int | None
     """Of figures, at most as measured; None: each event goes alone, which was not measured."""
     budget_bytes: int | None
+    pushes: bool
+    """Whether browsers may ask to be told."""
     notices_hours: float | None
     """A notice that cannot be sent is dropped after so long; None: nobody is told."""
 
@@ -128,6 +130,7 @@ def _device(site: SiteFile) -> Device:
         outbox_mb=round(site.outbox.max_bytes / 1e6),
         bytes_per_day=_bytes_per_day(site),
         budget_bytes=site.uplink.budget_bytes_per_day,
+        pushes=site.notify.web_push is not None,
         notices_hours=site.notify.give_up_s / 3600 if site.notify.is_on else None,
     )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from shopfloor_provisioning.wheelhouse.closure import Closure, read_pins, resolve
 from shopfloor_provisioning.wheelhouse.errors import (
     IndexUnreachableError,
+    WheelError,
     WheelhouseError,
     WheelsMissingError,
 )
@@ -67,6 +68,8 @@ def fill(
     source = PipSource(pool, options=parsed.pip or (), say=say)
     wanted = [f"{ROOT}[{parsed.extras}]" if parsed.extras else ROOT]
     closures = [resolve(wanted, p, own=own, pins=pins, source=source) for p in platforms]
+    if not parsed.allow_gpl:
+        refuse_gpl(closures)
     problems = [
         f"{pin.name} {pin.version}: no wheel for {closure.platform.name} (glibc 2.{GLIBC_MINOR})"
         for closure in closures
@@ -77,6 +80,25 @@ def fill(
     changed = [c.platform for c in closures if pool.fill(c.platform, *_contents(c))]
     pool.sweep()
     return Filled(closures, source.downloaded, changed)
+
+
+def refuse_gpl(closures: Sequence[Closure]) -> None:
+    """Refuse what may not be shipped with everything else.
+
+    Raises:
+        WheelError: a wheel carries a GPL library.
+    """
+    found = sorted(
+        {
+            f"{w.name} {w.version}: its wheel carries {', '.join(w.carries)}, which is GPL; "
+            "--allow-gpl takes it for machines that are not shipped"
+            for closure in closures
+            for w in closure.wheels.values()
+            if w.carries
+        }
+    )
+    if found:
+        raise WheelError("\n".join(found))
 
 
 def _contents(closure: Closure) -> tuple[list[Wheel], str]:
@@ -111,6 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--extras", default=",".join(EXTRAS), help=f"of {ROOT} (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--allow-gpl", action="store_true", help="take wheels that carry a GPL library"
     )
     parser.add_argument("--pip", action="append", help="an option more for pip download")
     return parser

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from dataclasses import dataclass, field
 from email.message import Message
@@ -15,6 +16,8 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from shopfloor_provisioning.wheelhouse.errors import WheelError
 
+GPL_LIBRARIES = re.compile(r"\blib(x264|x265|postproc|xvidcore|vidstab|rubberband)\b")
+"""Codecs and filters that some wheels carry: docs/adr/0005-licences.md."""
 LICENCE_MAX = 80
 """Some put a licence's whole text where its name belongs: the classifiers say it shorter."""
 
@@ -31,6 +34,8 @@ class Wheel:
     licence: str
     """Expression, name or classifiers as stated; empty where nothing is."""
     extras: frozenset[str]
+    carries: tuple[str, ...]
+    """GPL libraries inside, which its metadata does not mention."""
     requires: tuple[Requirement, ...] = field(compare=False)
     tags: frozenset[Tag]
 
@@ -47,12 +52,23 @@ def read_wheel(path: Path) -> Wheel:
         with zipfile.ZipFile(path) as archive:
             (inside,) = [n for n in archive.namelist() if _is_metadata(n)]
             metadata = BytesParser().parsebytes(archive.read(inside))
+            carries = {m.group() for n in archive.namelist() if (m := GPL_LIBRARIES.search(n))}
         requires = tuple(Requirement(line) for line in metadata.get_all("Requires-Dist") or [])
     except (OSError, ValueError, zipfile.BadZipFile, InvalidWheelFilename, InvalidRequirement) as e:
         raise WheelError(f"{path}: no wheel that can be read: {e}") from e
     extras = frozenset(canonicalize_name(e) for e in metadata.get_all("Provides-Extra") or [])
     summary = str(metadata.get("Summary", ""))
-    return Wheel(path, name, str(version), summary, _licence(metadata), extras, requires, tags)
+    return Wheel(
+        path=path,
+        name=name,
+        version=str(version),
+        summary=summary,
+        licence=_licence(metadata),
+        extras=extras,
+        carries=tuple(sorted(carries)),
+        requires=requires,
+        tags=tags,
+    )
 
 
 def _is_metadata(name: str) -> bool:

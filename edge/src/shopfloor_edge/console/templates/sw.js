@@ -19,6 +19,10 @@ self.addEventListener("fetch", (event) => {
     event.respondWith(fetch(request).catch(() => caches.match(request)));
   }
 });
+self.addEventListener("push", (event) => {
+  const told = event.data ? event.data.json() : { title: "Shopfloor", body: "" };
+  event.waitUntil(self.registration.showNotification(told.title, { body: told.body, tag: told.title }));
+});
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
   event.waitUntil(self.clients.matchAll({ type: "window" }).then((pages) => (
