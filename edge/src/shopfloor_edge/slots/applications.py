@@ -86,9 +86,13 @@ class Home:
         return (trial if self._trial.is_dir() else self._current).resolve()
 
     def provisioned(self) -> str:
-        """Return the digest of the venv that was there before the first update."""
+        """Return the digest of the venv that was there before the first update.
+
+        Empty where its name is none: then a campaign cannot ask for it by digest.
+        """
         link = self._provisioned if self._provisioned.is_symlink() else self._current
-        return link.resolve().name
+        name = link.resolve().name
+        return name if _DIGEST.fullmatch(name) else ""
 
     def follow(self, file: SlotsFile) -> Slots:
         """Carry out what the slots say, after taking in what the launcher decided.
