@@ -53,7 +53,7 @@ class Machine:
     def put(self, digest: str) -> None:
         program = self.home.venv(digest) / "bin" / "python"
         program.parent.mkdir(parents=True)
-        program.write_text(f"#!/bin/sh\necho {digest[0]} $@\n")
+        program.write_text(f"#!/bin/sh\necho {digest[0]} $@\necho $SHOPFLOOR_LAUNCHER\n")
         program.chmod(0o755)
         self.home.mark_whole(digest)
 
@@ -84,7 +84,7 @@ def test_the_launcher_hands_the_command_on(machine):
 
     said = subprocess.check_output(command, text=True)
 
-    assert said == "a -I -m shopfloor_edge.main agent --site a b\n"
+    assert said == f"a -I -m shopfloor_edge.main agent --site a b\n{machine.home.launcher}\n"
 
 
 def test_three_starts_of_one_command_are_on_trial_and_the_fourth_goes_back(machine):

@@ -30,6 +30,8 @@ from shopfloor_edge.slots.file import SlotsFile
 
 log = logging.getLogger(__name__)
 
+STARTED_BY = "SHOPFLOOR_LAUNCHER"
+"""Set by the launcher."""
 LAUNCHER = Path(__file__).with_name("launch.sh")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -41,10 +43,14 @@ def running_application() -> str:
 
 
 def find_home() -> Home | None:
-    """Return the home that this process was started from, None where there is no launcher."""
+    """Return the home that this process was started from, None where no launcher started it.
+
+    A venv that is switched under processes that something else starts would never be theirs.
+    """
     venv = Path(sys.prefix).resolve()
     home = Home(venv.parent.parent)
-    return home if venv.parent.name == "app" and home.launcher.is_file() else None
+    launched = bool(os.environ.get(STARTED_BY)) and home.launcher.is_file()
+    return home if launched and venv.parent.name == "app" else None
 
 
 class Home:
