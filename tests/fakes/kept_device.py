@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import IO
 
 KILLED = Path(__file__).with_name("killed.py")
 
@@ -14,11 +13,8 @@ KILLED = Path(__file__).with_name("killed.py")
 class KeptDevice:
     """Agent and vision as an init system keeps them: started again whenever they end."""
 
-    def __init__(
-        self, folder: Path, environment: dict[str, str], launcher: Path | None = None
-    ) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self._folder, self._environment = folder, environment
-        self._launcher = launcher
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self.kills = 0
@@ -40,7 +36,11 @@ class KeptDevice:
         while not self._stop.is_set():
             with (self._folder / f"{command}.log").open("ab") as file:
                 arguments = [command, "--site", str(site), "--state", str(state)]
-                child = self._start(arguments, points, log, file)
+                child = subprocess.Popen(
+                    [sys.executable, str(KILLED), points, log, *arguments],
+                    env=self._environment,
+                    stderr=file,
+                )
                 while child.poll() is None and not self._stop.wait(0.05):
                     pass
                 if child.poll() is None:
@@ -52,14 +52,3 @@ class KeptDevice:
                         child.wait()
                 elif child.returncode == -9:
                     self.kills += 1
-
-    def _start(
-        self, arguments: list[str], points: str, log: str, errors: IO[bytes]
-    ) -> subprocess.Popen[bytes]:
-        """Start a process: by the launcher where there is one, else out of this venv."""
-        environment, program = self._environment, [sys.executable, str(KILLED), points, log]
-        if self._launcher is not None:
-            program = [str(self._launcher)]
-            told = {"VICTIM": arguments[0], "POINTS": points, "LOG": log}
-            environment = environment | {f"KILLED_{key}": value for key, value in told.items()}
-        return subprocess.Popen([*program, *arguments], env=environment, stderr=errors)
