@@ -72,7 +72,7 @@ def watch(points, log):
 def launch(launcher, points, log, *command):
     """Become the launcher."""
     told = {"KILLED_VICTIM": command[0], "KILLED_POINTS": points, "KILLED_LOG": log}
-    os.execve(launcher, [launcher, *command], os.environ | told)
+    os.execve(launcher, [launcher, *command], os.environ | told)  # noqa: S606 — the test made it
 
 
 if __name__ == "__main__":
