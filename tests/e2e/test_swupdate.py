@@ -11,6 +11,8 @@ import time
 import pytest
 
 from fakes.campaign_devices import Cloud, plan
+from shopfloor_edge.agent.updater.os_images import OsHandler
+from shopfloor_edge.errors import UpdateRefusedError
 
 SWUPDATE = shutil.which("swupdate")
 MISSING = [name for name in ("swupdate", "cpio", "openssl") if shutil.which(name) is None]
@@ -173,6 +175,38 @@ def test_an_abort_is_honoured(tmp_path, rig):
     wait_for(lambda: cloud.states("nano-2")[device.name] == "cancelled")
     assert history(cloud, device)[-1]["about"] == "cancel"
     assert not image.installed.exists()
+
+
+def handler(tmp_path, image: Image) -> OsHandler:
+    """Return our agent's handler of the real program, with what a device's site file gives it."""
+    config = tmp_path / "swupdate.cfg"
+    config.write_text("globals : { verbose = true; };\nidentify : ();\n")
+    options = ("-f", str(config), "-H", "board:1.0", "-k", str(image.certificate), "-m")
+    return OsHandler("swupdate", options)
+
+
+def test_our_agent_hands_an_image_to_swupdate(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    image = Image(tmp_path / "image", b"new system\n")
+    file = tmp_path / "image.swu"
+    file.write_bytes(image.bytes)
+
+    said = handler(tmp_path, image).install(file)
+
+    assert said == "installed by swupdate, runs after the next boot"
+    assert image.installed.read_bytes() == b"new system\n"
+
+
+def test_an_image_that_swupdate_refuses_is_refused_by_our_agent(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    image = Image(tmp_path / "image", b"new system\n")
+    file = tmp_path / "image.swu"
+    file.write_bytes(image.bytes.replace(b"new system\n", b"bad system\n"))
+
+    with pytest.raises(UpdateRefusedError, match="swupdate ended with"):
+        handler(tmp_path, image).install(file)
+
+    assert not image.installed.exists() or image.installed.read_bytes() != b"bad system\n"
 
 
 def job(cloud: Cloud) -> dict:

@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 KILLED = Path(__file__).with_name("killed.py")
 
@@ -16,16 +15,10 @@ class KeptDevice:
     """Agent and vision as an init system keeps them: started again whenever they end."""
 
     def __init__(
-        self,
-        folder: Path,
-        environment: dict[str, str],
-        launcher: Path | None = None,
-        *,
-        inside: Sequence[str] = (),
+        self, folder: Path, environment: dict[str, str], *, inside: Sequence[str] = ()
     ) -> None:
         """Keep the processes of the site file in ``folder``; ``inside`` is put before commands."""
-        self._folder, self._environment = folder, environment
-        self._launcher, self._inside = launcher, inside
+        self._folder, self._environment, self._inside = folder, environment, inside
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self.kills = 0
@@ -47,7 +40,11 @@ class KeptDevice:
         while not self._stop.is_set():
             with (self._folder / f"{command}.log").open("ab") as file:
                 arguments = [command, "--site", str(site), "--state", str(state)]
-                child = self._start(arguments, points, log, file)
+                child = subprocess.Popen(
+                    [*self._inside, sys.executable, str(KILLED), points, log, *arguments],
+                    env=self._environment,
+                    stderr=file,
+                )
                 while child.poll() is None and not self._stop.wait(0.05):
                     pass
                 if child.poll() is None:
@@ -59,16 +56,3 @@ class KeptDevice:
                         child.wait()
                 elif child.returncode == -9:
                     self.kills += 1
-
-    def _start(
-        self, arguments: list[str], points: str, log: str, errors: IO[bytes]
-    ) -> subprocess.Popen[bytes]:
-        """Start a process: by the launcher where there is one, else out of this venv."""
-        environment, program = self._environment, [sys.executable, str(KILLED), points, log]
-        if self._launcher is not None:
-            program = [str(self._launcher)]
-            told = {"VICTIM": arguments[0], "POINTS": points, "LOG": log}
-            environment = environment | {f"KILLED_{key}": value for key, value in told.items()}
-        return subprocess.Popen(
-            [*self._inside, *program, *arguments], env=environment, stderr=errors
-        )

@@ -113,7 +113,9 @@ def world(folder: Path, bundle: str, camera: str) -> Iterator[tuple[ota.Cloud, K
         ota.write_site(
             folder / "site.toml", camera=camera, cloud=cloud.url, root=folder / "root.json"
         )
-        device = KeptDevice(folder, environment, home.launcher if home else None)
+        if home is not None:
+            environment |= {"KILLED_LAUNCHER": str(home.launcher)}
+        device = KeptDevice(folder, environment)
         trial = {"shopfloor.shadow_s": SHADOW_S.get(bundle, 0), "shopfloor.trial_s": 1.5}
         cloud.offer("7", target, chunk=trial)
         try:

@@ -352,3 +352,35 @@ def test_what_is_not_there_is_a_page_that_says_so(visit, page):
 
     assert answer.status_code == 404
     assert "Not here" in answer.text
+
+
+def test_every_page_and_an_order_work_on_postgresql_too(cluster):
+    cloud = Cloud(cluster.make_database())
+    try:
+        cloud.add(2, region="emea")
+        cloud.create(plan(approval=False, selector="region=emea"))
+        cloud.ordered("nano-2", "start")
+        with Visitor(cloud) as visitor:
+            signed(visitor)
+            answers = {page: visitor.client.get(page).status_code for page in PAGES}
+            aborted = visitor.order("abort")
+            found = visitor.client.get("/devices?q=region%3Demea").text
+    finally:
+        cloud.close()
+
+    assert answers == dict.fromkeys(PAGES, 200)
+    assert aborted.status_code == 303
+    assert "s1.d" in found
+
+
+def test_one_device_is_no_devices(visit):
+    visit.cloud.add(1, region="emea")
+    gate = {"gate": "install-success", "limit": 0.95, "minimum": 1}
+    visit.cloud.create(plan(approval=False, selector="region=emea", gates=[gate]))
+    visit.cloud.ordered("nano-2", "start")
+    signed(visit)
+
+    page = visit.client.get("/campaigns/nano-2").text
+
+    assert "1 device wanted" in page
+    assert "1 devices" not in page

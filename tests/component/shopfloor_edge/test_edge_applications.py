@@ -13,9 +13,19 @@ from shopfloor_contracts.site import parse_site
 from shopfloor_contracts.targets import UpdateKind
 from shopfloor_contracts.wheelsets import read_wheel_set, verify_wheel_set
 from shopfloor_edge.agent.updater.selftest import application_test
+from shopfloor_edge.agent.updater.switching import Switching
 from shopfloor_edge.errors import BundleError
 from shopfloor_edge.slots.applications import LAUNCHER, Home
-from shopfloor_edge.slots.domain import Attempt, Release, Step, advance, cancel, commit, stage
+from shopfloor_edge.slots.domain import (
+    Attempt,
+    Release,
+    Step,
+    advance,
+    cancel,
+    commit,
+    restore,
+    stage,
+)
 from shopfloor_edge.slots.file import SlotsFile
 from shopfloor_edge.slots.wheels import install_wheels
 
@@ -43,7 +53,7 @@ class Machine:
     def put(self, digest: str) -> None:
         program = self.home.venv(digest) / "bin" / "python"
         program.parent.mkdir(parents=True)
-        program.write_text(f"#!/bin/sh\necho {digest[0]} $@\n")
+        program.write_text(f"#!/bin/sh\necho {digest[0]} $@\necho $SHOPFLOOR_LAUNCHER\n")
         program.chmod(0o755)
         self.home.mark_whole(digest)
 
@@ -74,7 +84,7 @@ def test_the_launcher_hands_the_command_on(machine):
 
     said = subprocess.check_output(command, text=True)
 
-    assert said == "a -I -m shopfloor_edge.main agent --site a b\n"
+    assert said == f"a -I -m shopfloor_edge.main agent --site a b\n{machine.home.launcher}\n"
 
 
 def test_three_starts_of_one_command_are_on_trial_and_the_fourth_goes_back(machine):
@@ -161,6 +171,34 @@ def test_a_venv_that_a_person_made_current_stays(machine):
     machine.home.follow(machine.file)
 
     assert machine.current == OTHER
+
+
+def test_a_campaign_can_ask_for_what_was_provisioned_by_its_digest_only(machine):
+    switching = Switching(machine.home, machine.file)
+    machine.try_(NEW)
+    machine.file.change(commit)
+    machine.home.follow(machine.file)
+    before = switching.provisioned(UpdateKind.WHEELS)
+
+    machine.file.change(lambda now: restore(now, UpdateKind.WHEELS, OLD, provisioned=before))
+    machine.home.follow(machine.file)
+
+    assert (machine.current, before) == (OLD, OLD)
+    assert switching.active(machine.file.read(), UpdateKind.WHEELS) == OLD
+
+
+def test_a_provisioned_venv_whose_name_is_no_digest_is_told_to_nobody(machine):
+    venv = machine.home.folder / "app" / "0123456789abcdef"
+    venv.mkdir()
+    link = machine.home.folder / "current"
+    link.unlink()
+    link.symlink_to("app/0123456789abcdef")
+
+    machine.try_(NEW)
+    machine.home.keep_only(())
+
+    assert machine.home.provisioned() == ""
+    assert venv.is_dir()
 
 
 def test_good_venvs_are_never_removed(machine):

@@ -129,3 +129,37 @@ def test_a_state_file_that_is_no_json_means_what_was_provisioned(tmp_path):
     (tmp_path / "updates" / "slots.json").write_text("{half")
 
     assert SlotsFile(tmp_path).read() == Slots()
+
+
+def on_trial(kind=UpdateKind.WHEELS):
+    tried = Attempt(release(1, kind), "1", 0.0, 1.0)
+    return advance(stage(Slots(), tried), Step.TRIAL)
+
+
+def test_an_application_is_tried_only_by_processes_that_run_it():
+    slots = on_trial()
+
+    assert slots.seen_by(release(1).digest).attempt == slots.attempt
+    assert slots.seen_by(release(2).digest).attempt is None
+    assert slots.seen_by("").attempt is None
+    assert on_trial(MODEL).seen_by("").attempt is not None
+
+
+def test_loads_of_an_application_are_its_launchers_to_count():
+    slots = on_trial()
+
+    assert load(slots) == slots
+    assert unload(slots, release(1).digest) == slots
+
+
+def test_an_application_has_slots_of_its_own_and_its_archives_are_kept():
+    slots = commit(on_trial())
+
+    assert slots.pair(UpdateKind.WHEELS).active == release(1, UpdateKind.WHEELS)
+    assert slots.model.active is None
+    assert slots.kept == {release(1).digest}
+
+
+def test_an_image_of_the_os_has_no_slots():
+    with pytest.raises(SlotsError, match="os has no slots"):
+        Slots().pair(UpdateKind.OS)

@@ -30,6 +30,8 @@ from shopfloor_edge.slots.file import SlotsFile
 
 log = logging.getLogger(__name__)
 
+STARTED_BY = "SHOPFLOOR_LAUNCHER"
+"""Set by the launcher."""
 LAUNCHER = Path(__file__).with_name("launch.sh")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -41,10 +43,14 @@ def running_application() -> str:
 
 
 def find_home() -> Home | None:
-    """Return the home that this process was started from, None where there is no launcher."""
+    """Return the home that this process was started from, None where no launcher started it.
+
+    A venv that is switched under processes that something else starts would never be theirs.
+    """
     venv = Path(sys.prefix).resolve()
     home = Home(venv.parent.parent)
-    return home if venv.parent.name == "app" and home.launcher.is_file() else None
+    launched = bool(os.environ.get(STARTED_BY)) and home.launcher.is_file()
+    return home if launched and venv.parent.name == "app" else None
 
 
 class Home:
@@ -86,9 +92,13 @@ class Home:
         return (trial if self._trial.is_dir() else self._current).resolve()
 
     def provisioned(self) -> str:
-        """Return the digest of the venv that was there before the first update."""
+        """Return the digest of the venv that was there before the first update.
+
+        Empty where its name is none: then a campaign cannot ask for it by digest.
+        """
         link = self._provisioned if self._provisioned.is_symlink() else self._current
-        return link.resolve().name
+        name = link.resolve().name
+        return name if _DIGEST.fullmatch(name) else ""
 
     def follow(self, file: SlotsFile) -> Slots:
         """Carry out what the slots say, after taking in what the launcher decided.

@@ -22,4 +22,7 @@ if [ -d "$trial" ]; then
         app=$new
     fi
 fi
+# Says to the process that its end brings the venv that is wanted then.
+SHOPFLOOR_LAUNCHER=$0
+export SHOPFLOOR_LAUNCHER
 exec "$app/bin/python" -I -m shopfloor_edge.main "$@"

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from shopfloor_campaigns.adapters.pages.sessions import Signed
+from shopfloor_campaigns.adapters.pages.words import counted
 
 _HERE = Path(__file__).parent
 STATIC = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -55,7 +56,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"iso": _iso, "utc": _utc, "short": _short, "size": _size, "of": _of}
+    environment.filters |= {"iso": _iso, "utc": _utc, "short": _short, "size": _size, "of": counted}
     # Browsers keep the files until their content changes.
     content = b"".join(static(name) for name in STATIC)
     environment.globals["files"] = hashlib.sha256(content).hexdigest()[:12]
@@ -72,13 +73,6 @@ def _utc(at: datetime) -> str:
 
 def _short(digest: str) -> str:
     return digest[:12]
-
-
-def _of(count: int, unit: str) -> str:
-    """Return a count of ``devices`` or ``seconds observed`` as people write it."""
-    first, space, rest = unit.partition(" ")
-    first = first.removesuffix("s") if count == 1 else first
-    return f"{count:,} {first}{space}{rest}"
 
 
 def _size(size_bytes: int) -> str:

@@ -17,6 +17,7 @@ from shopfloor_campaigns.adapters.pages.words import (
     WAVE,
     GateWord,
     Word,
+    counted,
     written,
 )
 from shopfloor_campaigns.domain.campaigns import Status, WaveStatus
@@ -103,7 +104,7 @@ def _wave(wave: Report, planned: str, plan: Report) -> WaveView:
         status=wave["status"],
         round=wave["round"],
         size=sum(states.values()),
-        planned=planned if planned.endswith("%") else f"{planned} devices",
+        planned=planned if planned.endswith("%") else counted(int(planned), "devices"),
         ended=sum(states.get(state, 0) for state in ended),
         segments=segments(states),
         gates=tuple(_gate(rule, rounds) for rule in plan["gates"]) if opened else (),
@@ -187,7 +188,8 @@ def _of_wave(status: Status, wave: WaveView) -> str:
         return " opens as soon as its time window allows."
     if wave.ended == wave.size:
         return ": every device has ended; its gates decide."
-    return f": {wave.ended} of {wave.size} devices have ended."
+    has = "has" if wave.size == 1 else "have"
+    return f": {wave.ended} of {counted(wave.size, 'devices')} {has} ended."
 
 
 _DID = {

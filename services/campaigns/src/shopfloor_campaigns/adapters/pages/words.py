@@ -139,6 +139,13 @@ EXECUTIONS = {
 }
 
 
+def counted(count: int, unit: str) -> str:
+    """Return a count of ``devices`` or ``seconds observed`` as people write it."""
+    first, space, rest = unit.partition(" ")
+    first = first.removesuffix("s") if count == 1 else first
+    return f"{count:,} {first}{space}{rest}"
+
+
 def written(value: float | None, unit: str) -> str:
     """Return a figure as people read it."""
     if value is None:
