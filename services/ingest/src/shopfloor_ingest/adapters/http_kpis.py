@@ -25,7 +25,17 @@ from shopfloor_ingest.errors import QueryError
 from shopfloor_ingest.usecases import KpiReader, Reader, heat_report, kpi_report, week_over_week
 
 KpiKind = Literal[
-    "traffic", "occupancy", "dwell", "queue", "heat", "shelf", "inspection", "defect", "alert"
+    "traffic",
+    "occupancy",
+    "dwell",
+    "queue",
+    "heat",
+    "shelf",
+    "inspection",
+    "defect",
+    "alert",
+    "sensor",
+    "figure",
 ]
 Site = Annotated[str, Path(pattern=SLUG_PATTERN)]
 Name = Annotated[str | None, Query(pattern=SLUG_PATTERN)]
