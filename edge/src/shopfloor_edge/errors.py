@@ -70,7 +70,7 @@ class MetricsPortError(OperatorError):
     """The port for metrics cannot be listened on."""
 
     def __init__(self, host: str, port: int, reason: str) -> None:
-        super().__init__(f"{host}:{port}: {reason}; [metrics] port of the site file names another")
+        super().__init__(f"{host}:{port}: {reason}; [metrics] port names another")
         self.host, self.port, self.reason = host, port, reason
 
 

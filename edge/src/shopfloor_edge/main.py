@@ -73,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--site", type=Path, required=True, metavar="FILE", help="site file")
     doctor = commands.add_parser("doctor", help="say what works on this device, and what to mend")
     doctor.add_argument("--site", type=Path, metavar="FILE", help="site file (default: none)")
+    doctor.add_argument("--recipe", type=Path, metavar="FILE", help="of a station, tried too")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     ledger = commands.add_parser("ledger", help="show what each figure rests on")
     ledger.add_argument("--json", action="store_true", help="print one JSON object")
@@ -165,7 +166,9 @@ def _look(arguments: argparse.Namespace) -> int:
         return int(view.show_uplink(arguments.state, as_json=arguments.json))
     app = importlib.import_module("shopfloor_edge.doctor.app")
     known = load_site(arguments.site) if arguments.site else None
-    return int(app.run_doctor(known, arguments.state, json_wanted=arguments.json))
+    return int(
+        app.run_doctor(known, arguments.state, json_wanted=arguments.json, recipe=arguments.recipe)
+    )
 
 
 def _update(arguments: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ OLD_SCHEMA = Path(__file__).with_name("before_migrations.sql")
 EPOCH_S = int(EPOCH.timestamp())
 SUMMED = sorted(DURABLE_KINDS - {Kind.SENSOR})
 """What sensors say is kept as it came: its totals are no whole numbers."""
-ALSO = {"inspection": {"defect"}}
+ALSO = {"inspection": {"defect"}, "sensor": {"figure"}}
 """Sums that a kind has beside its own."""
 
 
@@ -247,6 +247,8 @@ def test_inspections_from_before_their_sums_are_summed_at_the_next_start(engine,
             "DROP TABLE rollup_defect",
             "DROP TABLE rollup_audit",
             "DROP TABLE rollup_feedback",
+            "DROP TABLE rollup_sensor",
+            "DROP TABLE rollup_figure",
             "UPDATE alembic_version SET version_num = '0002'",
         ):
             connection.execute(text(statement))

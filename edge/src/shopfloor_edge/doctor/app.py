@@ -22,12 +22,15 @@ from shopfloor_edge.doctor.machine import (
     check_processor,
     check_state,
 )
+from shopfloor_edge.doctor.recipes import check_recipe
 from shopfloor_edge.doctor.table import as_json, as_text
 
 
-def run_doctor(site: SiteFile | None, state: Path, *, json_wanted: bool) -> int:
+def run_doctor(
+    site: SiteFile | None, state: Path, *, json_wanted: bool, recipe: Path | None = None
+) -> int:
     """Print the findings; return 0 when healthy, else 2."""
-    findings = examine(site, state)
+    findings = [*examine(site, state), *(check_recipe(recipe) if recipe else ())]
     if json_wanted:
         sys.stdout.write(as_json(findings))
     else:

@@ -21,7 +21,12 @@ class Answer:
 
 def ask(*arguments: str, limit_s: float) -> Answer:
     """Run the probe with ``arguments``, at most ``limit_s`` seconds."""
-    command = [sys.executable, "-m", PROBE, *arguments]
+    return ask_module(PROBE, *arguments, limit_s=limit_s)
+
+
+def ask_module(module: str, *arguments: str, limit_s: float) -> Answer:
+    """Run a module that prints a JSON object as its last line, at most ``limit_s`` seconds."""
+    command = [sys.executable, "-m", module, *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:

@@ -61,6 +61,11 @@ class TriggerQueue:
                 )
 
     @property
+    def waiting(self) -> int:
+        """Triggers that were not taken yet."""
+        return self._waiting.qsize()
+
+    @property
     def has_room(self) -> bool:
         """Whether one more would be kept."""
         return not self._waiting.full()

@@ -26,10 +26,12 @@ from shopfloor_edge.inspection.triggers.opcua import OpcUaTriggers
 from shopfloor_edge.inspection.triggers.settle import SettleWatch
 from shopfloor_edge.journal.part_views import EVIDENCE_FOLDER
 from shopfloor_edge.journal.parts import PartBook
+from shopfloor_edge.scrapes import serve
 from shopfloor_edge.station.judging import build_judges, digest_of, judge_golden
 from shopfloor_edge.station.ledger import StationLedger
 from shopfloor_edge.station.link import DryLink, KeeperLink
 from shopfloor_edge.station.loop import Clock, Equipment, StationLoop
+from shopfloor_edge.station.metrics import StationMetrics
 from shopfloor_edge.station.recipe_file import FOLDER, load_recipe
 from shopfloor_edge.station.watching import build_guard
 
@@ -55,6 +57,7 @@ def run_station(recipe_path: Path, state: Path, *, dry_run: bool = False) -> int
     camera = _camera(recipe)
     triggers = _triggers(recipe, queue, camera)
     link = DryLink() if dry_run or recipe.dry_run else KeeperLink(recipe_path)
+    metrics = StationMetrics()
     equipment = Equipment(
         judges,
         camera,
@@ -62,7 +65,9 @@ def run_station(recipe_path: Path, state: Path, *, dry_run: bool = False) -> int
         link,
         EvidenceStore(state / EVIDENCE_FOLDER / recipe.station, recipe.evidence.quota_bytes),
         lambda: judge_golden(recipe, judges, link.beat),
+        metrics,
     )
+    served = serve(metrics.registry, recipe.metrics.port) if recipe.metrics.port else None
     stop = _stop_on_signals()
     if isinstance(camera, LiveCamera):
         camera.start()
@@ -71,6 +76,8 @@ def run_station(recipe_path: Path, state: Path, *, dry_run: bool = False) -> int
     try:
         StationLoop(recipe, equipment, ledger, clock).run(stop)
     finally:
+        if served is not None:
+            served.close()
         triggers.close()
         camera.close()
         link.close()
@@ -110,7 +117,7 @@ def _triggers(recipe: Recipe, queue: TriggerQueue, camera: PartCamera) -> Trigge
         case MqttTrigger() as spec:
             return MqttTriggers(spec, queue, recipe.station)
         case OpcUaTrigger() as spec:
-            return OpcUaTriggers(spec, queue)
+            return OpcUaTriggers(spec, queue, recipe.station)
         case GpioTrigger() as spec:
             return GpioTriggers(spec, queue)
         case SettleTrigger() as spec if isinstance(camera, LiveCamera):

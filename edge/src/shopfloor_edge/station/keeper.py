@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import select
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -147,6 +148,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--recipe", type=Path, required=True)
     arguments = parser.parse_args(argv)
     configure_logging("info")
+    # A supervisor that ends all of us at once must not end the one that tells the line: the
+    # station's end of the pipe ends us, with the safe state.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # Ctrl-C in a terminal reaches the station, which tells us; we outlive it.
     with contextlib.suppress(KeyboardInterrupt):
         keep(Keeper(load_recipe(arguments.recipe)), sys.stdin.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from shopfloor_contracts.aggregates import LATENCY_EDGES_MS
 from shopfloor_contracts.recipes import Recipe
@@ -14,6 +15,7 @@ from shopfloor_edge.journal.parts import Overrule, PartBook, PartRow, Settlement
 from shopfloor_edge.spc.guard import ALL, LineGuard, LineState
 from shopfloor_edge.station.alarms import DEFECT_RATE, LINE_STOP, STATION, Alarms, Cause
 from shopfloor_edge.station.knowledge import dump, load, new_tally, window_event
+from shopfloor_edge.station.watching import levels_of
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,15 @@ class StationLedger:
     def part(self) -> int:
         """Number of the last part."""
         return self._admission.part
+
+    @property
+    def totals(self) -> Mapping[str, int]:
+        """Parts by verdict since the book was begun."""
+        return self._known.all_time
+
+    def levels(self) -> dict[str, dict[str, float]]:
+        """Return how near each chart is to its limits."""
+        return levels_of(self._known.guard)
 
     @property
     def is_released(self) -> bool:

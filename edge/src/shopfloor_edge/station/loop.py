@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shopfloor_contracts.recipes import Recipe
 from shopfloor_edge.inspection.arrivals import Trigger, TriggerQueue
@@ -17,6 +17,7 @@ from shopfloor_edge.inspection.ports import Doubt, Grey, Judge, Judgement, Verdi
 from shopfloor_edge.journal.parts import PartRow
 from shopfloor_edge.station.ledger import StationLedger
 from shopfloor_edge.station.link import LineLink
+from shopfloor_edge.station.metrics import StationMetrics
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Equipment:
     evidence: EvidenceStore
     golden: Callable[[], list[str]]
     """Judges the golden parts; returns what was misjudged."""
+    metrics: StationMetrics = field(default_factory=StationMetrics)
 
 
 class StationLoop:
@@ -94,6 +96,12 @@ class StationLoop:
         if shift != self._shift and shift in self._recipe.shifts:
             self._release("shift")
         self._shift = shift
+        self._equipment.metrics.counted(self._ledger.totals)
+        self._equipment.metrics.looked_up(
+            self._clock.wall(),
+            waiting=self._equipment.queue.waiting,
+            failures=self._ledger.book.failures,
+        )
         self._ledger.close_window(self._clock.wall())
 
     def _release(self, why: str) -> None:
@@ -125,6 +133,7 @@ class StationLoop:
             EvidenceStore.name_of(part) if evidence else "",
         )
         changed = self._ledger.settle(row, judgement)
+        self._equipment.metrics.judged(latency_ms)
         self._equipment.line.rule(
             Ruling(part, judgement.verdict, row.reason, trigger.number, trigger.run)
         )
@@ -161,4 +170,8 @@ class StationLoop:
         return False
 
     def _show(self) -> None:
-        self._equipment.line.show(self._ledger.signal())
+        signal = self._ledger.signal()
+        self._equipment.line.show(signal)
+        self._equipment.metrics.describe(
+            signal, self._ledger.levels(), released=self._ledger.is_released
+        )

@@ -7,9 +7,11 @@ import json
 import shutil
 import time
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from shopfloor_contracts.recipes import Recipe
 from shopfloor_edge.errors import OperatorError
 from shopfloor_edge.inspection.feedback import rates_of
 from shopfloor_edge.journal.part_views import EVIDENCE_FOLDER
@@ -73,9 +75,11 @@ def _station(folder: Path, name: str | None) -> str:
 
 def _check(path: Path, *, as_json: bool) -> int:
     recipe = load_recipe(path)
-    wrong = judge_golden(recipe, build_judges(recipe))
+    wrong, absent = judge_golden(recipe, build_judges(recipe)), absent_extras(recipe)
     if as_json:
-        print(json.dumps({"station": recipe.station, "version": recipe.version, "wrong": wrong}))
+        said = {"station": recipe.station, "version": recipe.version, "golden": len(recipe.golden),
+                "wrong": wrong, "absent_extras": absent, "judge": recipe.judge.kind}  # fmt: skip
+        print(json.dumps(said))
     else:
         print(
             f"station {recipe.station}, recipe {recipe.version}: {len(recipe.products)} products, "
@@ -84,7 +88,18 @@ def _check(path: Path, *, as_json: bool) -> int:
         print(f"golden parts: {len(recipe.golden) - len(wrong)} of {len(recipe.golden)} right")
         for line in wrong:
             print(f"  {line}")
-    return 2 if wrong else 0
+        for extra in absent:
+            print(f"  pip install 'shopfloor-edge[{extra}]' brings what this recipe asks for")
+    return 2 if wrong or absent else 0
+
+
+def absent_extras(recipe: Recipe) -> list[str]:
+    """Return the extras that a recipe asks for and that are not installed."""
+    outputs = recipe.outputs
+    opcua = outputs.opcua_server or outputs.opcua_client or recipe.trigger.kind == "opcua"
+    gpio = outputs.gpio or recipe.trigger.kind == "gpio"
+    wanted = [("opcua", "asyncua", opcua), ("gpio", "gpiod", gpio)]
+    return [extra for extra, module, asked in wanted if asked and find_spec(module) is None]
 
 
 def _status(folder: Path, station: str, *, as_json: bool) -> int:

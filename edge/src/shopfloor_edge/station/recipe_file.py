@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shopfloor_contracts.errors import RecipeError
-from shopfloor_contracts.recipes import Recipe, parse_recipe
+from shopfloor_contracts.recipes import OpcUaSecurity, OpcUaTrigger, Recipe, parse_recipe
 
 MAX_RECIPE_BYTES = 1_000_000
 FOLDER = "folder:"
@@ -39,6 +39,28 @@ def _rooted(recipe: Recipe, root: Path) -> Recipe:
     source = recipe.source
     if source.startswith(FOLDER):
         source = FOLDER + str(root / source.removeprefix(FOLDER))
+    outputs = recipe.outputs.model_copy(
+        update={
+            name: peer.model_copy(update={"security": _rooted_security(peer.security, root)})
+            for name in ("opcua_server", "opcua_client")
+            if (peer := getattr(recipe.outputs, name)) is not None
+        }
+    )
+    trigger = recipe.trigger
+    if isinstance(trigger, OpcUaTrigger):
+        security = _rooted_security(trigger.security, root)
+        trigger = trigger.model_copy(update={"security": security})
     return recipe.model_copy(
-        update={"products": products, "golden": golden, "judge": judge, "source": source}
+        update={"products": products, "golden": golden, "judge": judge, "source": source,
+                "outputs": outputs, "trigger": trigger}
+    )  # fmt: skip
+
+
+def _rooted_security(security: OpcUaSecurity | None, root: Path) -> OpcUaSecurity | None:
+    if security is None:
+        return None
+    files = security.model_dump(exclude={"policy", "trusted"}, exclude_none=True)
+    rooted: dict[str, object] = {key: str(root / path) for key, path in files.items()}
+    return security.model_copy(
+        update=rooted | {"trusted": [str(root / path) for path in security.trusted]}
     )

@@ -61,10 +61,15 @@ def put_away(guard: LineGuard) -> dict[str, Any]:
             for name, watched in guard.charts.items()
         },
         # For those who look; a chart goes on from its counts alone.
-        "levels": {
-            name: {"alert": round(watched.alert.level, 4), "stop": round(watched.stop.level, 4)}
-            for name, watched in guard.charts.items()
-        },
+        "levels": levels_of(guard),
+    }
+
+
+def levels_of(guard: LineGuard) -> dict[str, dict[str, float]]:
+    """Return how near each chart is to its limits; 1 is at the limit."""
+    return {
+        name: {"alert": round(watched.alert.level, 4), "stop": round(watched.stop.level, 4)}
+        for name, watched in guard.charts.items()
     }
 
 

@@ -6,18 +6,15 @@ device by itself, and no other interface is ever bound.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shopfloor_contracts.events import CameraStatus
-from shopfloor_edge.errors import MetricsPortError
+from shopfloor_edge.scrapes import MetricsServer, serve
 
-LOOPBACK = "127.0.0.1"
 SECONDS = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -140,16 +137,8 @@ class VisionMetrics:
                     self._state.labels(now.camera, status).set(status is now.status)
 
     def serve(self, port: int) -> MetricsServer:
-        """Answer scrapes on loopback, in a thread of its own.
-
-        Raises:
-            MetricsPortError: another process has the port.
-        """
-        try:
-            server, thread = start_http_server(port, addr=LOOPBACK, registry=self.registry)
-        except OSError as e:
-            raise MetricsPortError(LOOPBACK, port, e.strerror or str(e)) from e
-        return MetricsServer(server, thread)
+        """Answer scrapes on loopback; raises ``MetricsPortError`` like ``scrapes.serve``."""
+        return serve(self.registry, port)
 
     def _add_up(self, now: CameraFigures, before: CameraFigures | None) -> None:
         shed, connects, fallbacks = (
@@ -177,22 +166,3 @@ class VisionMetrics:
         return Histogram(
             f"shopfloor_vision_{name}", text, ["camera"], buckets=SECONDS, registry=self.registry
         )
-
-
-@dataclass(frozen=True, slots=True)
-class MetricsServer:
-    """A running server; close it before the process ends."""
-
-    _server: WSGIServer
-    _thread: threading.Thread
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._server.server_port)
-
-    def close(self) -> None:
-        """Stop answering and free the port."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5.0)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 
 from shopfloor_contracts.base import Operator, Ratio, Slug, refuse_twins
 from shopfloor_contracts.errors import RecipeError
 from shopfloor_contracts.problems import describe
+from shopfloor_contracts.site import MetricsSpec
 
 _Path = Annotated[str, Field(min_length=1, max_length=1000)]
 _Topic = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^#+\x00]+$")]
@@ -40,6 +42,48 @@ class BrokerSpec(Operator):
         return self
 
 
+class OpcUaSecurity(Operator):
+    """Who we are towards an OPC-UA peer, and who the peer must be. Files are PEM or DER, RSA."""
+
+    certificate_file: _Path
+    key_file: _Path
+    """Without a password; readable by the station only."""
+    trusted: Annotated[list[_Path], Field(min_length=1, max_length=64)]
+    """Certificates of the peers: for a client the one server, for a server all of its readers."""
+    policy: Literal["Aes256Sha256RsaPss", "Basic256Sha256"] = "Aes256Sha256RsaPss"
+    """Messages are signed and encrypted with either; the second for peers that know no better."""
+    user_certificate_file: _Path | None = None
+    """Of a user that the peer knows, where it wants one beside our own."""
+    user_key_file: _Path | None = None
+
+    @model_validator(mode="after")
+    def _user_is_whole(self) -> OpcUaSecurity:
+        if (self.user_certificate_file is None) != (self.user_key_file is None):
+            raise ValueError("user_certificate_file and user_key_file go together")
+        return self
+
+
+class _OpcUaPeer(Operator):
+    """An endpoint that may lie on another machine."""
+
+    endpoint: _Endpoint
+    security: OpcUaSecurity | None = None
+    """Required where the endpoint is not on this machine."""
+
+    @model_validator(mode="after")
+    def _is_closed(self) -> _OpcUaPeer:
+        try:
+            host = urlsplit(self.endpoint).hostname or ""
+        except ValueError as e:
+            raise ValueError(f"endpoint {self.endpoint!r}: {e}") from e
+        if self.security is None and host not in _LOCAL:
+            raise ValueError(
+                f"endpoint {self.endpoint!r} is not this machine: a security table with "
+                "certificates is required"
+            )
+        return self
+
+
 class MqttTrigger(Operator):
     """A message for each part: ``{"number": 7, "run": "a", "product": "…", "picture": "7.png"}``.
 
@@ -51,11 +95,10 @@ class MqttTrigger(Operator):
     topic: _Topic
 
 
-class OpcUaTrigger(Operator):
+class OpcUaTrigger(_OpcUaPeer):
     """A counter in a PLC that goes up with each part."""
 
     kind: Literal["opcua"]
-    endpoint: _Endpoint
     node: _NodeId
 
 
@@ -158,16 +201,15 @@ class MqttOutput(Operator):
     prefix: _Topic
 
 
-class OpcUaServer(Operator):
+class OpcUaServer(_OpcUaPeer):
     """Serves run, warning, state, beat, part and verdict to PLCs that read them."""
 
     endpoint: _Endpoint = "opc.tcp://127.0.0.1:4840/shopfloor"
 
 
-class OpcUaClient(Operator):
+class OpcUaClient(_OpcUaPeer):
     """Writes into a PLC's variables; only those that are named."""
 
-    endpoint: _Endpoint
     run: _NodeId
     warning: _NodeId | None = None
     beat: _NodeId | None = None
@@ -240,6 +282,7 @@ class Recipe(Operator):
     ] = Field(default_factory=list)
     """When golden parts are judged again, by the device's own clock: ``["06:00", "14:00"]``."""
     evidence: EvidenceCrops = EvidenceCrops()
+    metrics: MetricsSpec = MetricsSpec()
 
     @model_validator(mode="after")
     def _names_are_unique_and_known(self) -> Recipe:

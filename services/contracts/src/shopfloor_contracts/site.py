@@ -214,7 +214,7 @@ class AuditsSpec(Operator):
 
 
 class MetricsSpec(Operator):
-    """Prometheus metrics of the vision process, on 127.0.0.1 only."""
+    """Prometheus metrics of the process, on 127.0.0.1 only."""
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
     """0 is off."""

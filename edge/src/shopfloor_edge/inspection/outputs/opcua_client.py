@@ -9,6 +9,7 @@ from shopfloor_contracts.recipes import OpcUaClient
 from shopfloor_edge.errors import OutputError
 from shopfloor_edge.inspection.extras import import_extra
 from shopfloor_edge.inspection.line import LineSignal, Ruling
+from shopfloor_edge.inspection.opcua_security import secure_client
 from shopfloor_edge.inspection.ports import Verdict
 
 TIMEOUT_S = 2.0
@@ -29,10 +30,13 @@ class OpcUaClientLine:
         self._ua = import_extra("asyncua.ua", extra="opcua")
         self._spec = spec
         self._client = sync.Client(spec.endpoint, timeout=TIMEOUT_S)
-        self._client.application_uri = f"urn:shopfloor:{name}"
         self._errors = (OSError, TimeoutError, FutureTimeoutError, self._ua.UaError)
         try:
+            secure_client(self._client, spec.security, name=name)
             self._client.connect()
+        except OutputError:
+            self._client.tloop.stop()
+            raise
         except self._errors as e:
             self._client.tloop.stop()
             raise OutputError(f"{spec.endpoint}: {e or type(e).__name__}") from e

@@ -8,6 +8,7 @@ from shopfloor_contracts.recipes import OpcUaServer
 from shopfloor_edge.errors import OutputError
 from shopfloor_edge.inspection.extras import import_extra
 from shopfloor_edge.inspection.line import LineSignal, Ruling
+from shopfloor_edge.inspection.opcua_security import secure_server
 
 NAMESPACE = "urn:shopfloor:inspection"
 
@@ -22,13 +23,17 @@ class OpcUaServerLine:
 
     def __init__(self, spec: OpcUaServer, *, lost: LineSignal, name: str) -> None:
         sync = import_extra("asyncua.sync", extra="opcua")
-        ua = import_extra("asyncua.ua", extra="opcua")
         self._server = sync.Server()
         self._server.set_endpoint(spec.endpoint)
-        self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        try:
+            secure_server(self._server, spec.security)
+        except OutputError:
+            self._server.tloop.stop()
+            raise
         try:
             self._server.start()
         except (OSError, TimeoutError) as e:
+            self._server.tloop.stop()
             raise OutputError(f"{spec.endpoint}: {e}") from e
         space = self._server.register_namespace(NAMESPACE)
         station = self._server.nodes.objects.add_object(f"ns={space};s={name}", f"{space}:{name}")

@@ -9,8 +9,10 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 from shopfloor_contracts.recipes import OpcUaTrigger
+from shopfloor_edge.errors import OutputError
 from shopfloor_edge.inspection.arrivals import Trigger, TriggerQueue
 from shopfloor_edge.inspection.extras import import_extra
+from shopfloor_edge.inspection.opcua_security import secure_client
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +31,11 @@ class OpcUaTriggers:
         OutputError: asyncua is not installed.
     """
 
-    def __init__(self, spec: OpcUaTrigger, queue: TriggerQueue) -> None:
+    def __init__(self, spec: OpcUaTrigger, queue: TriggerQueue, station: str = "") -> None:
         self._sync = import_extra("asyncua.sync", extra="opcua")
         ua = import_extra("asyncua.ua", extra="opcua")
-        self._errors = (OSError, TimeoutError, FutureTimeoutError, ua.UaError)
-        self._spec, self._queue = spec, queue
+        self._errors = (OSError, TimeoutError, FutureTimeoutError, ua.UaError, OutputError)
+        self._spec, self._queue, self._station = spec, queue, station or "station"
         self._last: int | None = None
         self._run = 0
         self._stop = threading.Event()
@@ -73,7 +75,13 @@ class OpcUaTriggers:
             self._stop.wait(RETRY_S)
 
     def _subscribe(self) -> None:
-        with self._sync.Client(self._spec.endpoint, timeout=TIMEOUT_S) as client:
+        client = self._sync.Client(self._spec.endpoint, timeout=TIMEOUT_S)
+        try:
+            secure_client(client, self._spec.security, name=self._station)
+        except OutputError:
+            client.tloop.stop()
+            raise
+        with client:
             node = client.get_node(self._spec.node)
             subscription = client.create_subscription(PERIOD_MS, self)
             subscription.subscribe_data_change(node)

@@ -36,6 +36,8 @@ KpiKind = Literal[
     "alert",
     "audit",
     "feedback",
+    "sensor",
+    "figure",
 ]
 Site = Annotated[str, Path(pattern=SLUG_PATTERN)]
 Name = Annotated[str | None, Query(pattern=SLUG_PATTERN)]

@@ -12,7 +12,7 @@ from shopfloor_contracts.aggregates import DWELL_EDGES_S, LATENCY_EDGES_MS
 from shopfloor_contracts.events import Kind
 from shopfloor_ingest.domain.percentiles import percentile
 from shopfloor_ingest.domain.periods import BUCKETS, Period
-from shopfloor_ingest.domain.rollups import HISTOGRAM_BUCKETS, SHAPES, Shape
+from shopfloor_ingest.domain.rollups import FIGURE, HISTOGRAM_BUCKETS, SHAPES, Shape
 
 Figures = dict[str, float | None]
 Models = tuple[str, str]
@@ -144,6 +144,8 @@ def _measures(shape: Shape) -> tuple[tuple[str, str, bool], ...]:
     return tuple(
         (f"{name[:-3]}_s" if name.endswith("_ms") else name, name, name.endswith("_ms"))
         for name in columns
+        # Millionths are told as what they stand for, by the kind's own figures.
+        if not name.endswith("_micro")
     )
 
 
@@ -243,6 +245,20 @@ def _feedback(sums: Mapping[str, int]) -> Figures:
     }
 
 
+def _sensor(sums: Mapping[str, int]) -> Figures:
+    """Return the largest surprise and the highest chart; from 1 on a chart signals."""
+    return {"score_max": sums["score_micro"] / 1e6, "level_max": sums["level_micro"] / 1e6}
+
+
+def _figure(sums: Mapping[str, int]) -> Figures:
+    """Return mean, lowest and highest, in the sensor's unit; no mean of what was not summed."""
+    return {
+        "mean": ratio(sums["total_micro"] / 1e6, sums["stretches"]),
+        "minimum": -sums["below_micro"] / 1e6,
+        "maximum": sums["highest_micro"] / 1e6,
+    }
+
+
 def wilson(part: float, whole: float) -> tuple[float, float] | tuple[None, None]:
     """Return the 95 % interval of a share (Wilson 1927); of nothing, no interval."""
     if whole == 0:
@@ -267,4 +283,6 @@ _DERIVED: dict[str, Callable[[Mapping[str, int]], Figures]] = {
     Kind.INSPECTION: _inspection,
     Kind.AUDIT: _audit,
     Kind.FEEDBACK: _feedback,
+    Kind.SENSOR: _sensor,
+    FIGURE: _figure,
 }

@@ -18,6 +18,7 @@ from shopfloor_contracts.aggregates import (
     HeatData,
     InspectionData,
     QueueData,
+    SensorData,
     ShelfData,
 )
 from shopfloor_contracts.alerts import AlertData, AlertState
@@ -30,6 +31,10 @@ from shopfloor_ingest.domain.periods import BUCKETS
 HISTOGRAM_BUCKETS = 8
 DEFECT = "defect"
 """Beside the verdicts of an inspection, how many parts have which defect or doubt."""
+FIGURE = "figure"
+"""Beside how long a sensor was in which state, the sums of each of its figures."""
+MICRO_MAX = 9 * 10**13
+"""Of one event: a hundred thousand of them, a day of seconds, still fit into 64 bits."""
 KEY = ("site", "bucket_s", "bucket_start", "camera", "device", "model_digest")
 WINDOW_SUMS = ("windows", "window_ms", "covered_ms", "frames", "degraded_ms")
 
@@ -110,6 +115,21 @@ SHAPES: dict[str, Shape] = {
             buckets=len(LATENCY_EDGES_MS) + 1,
         ),
         Shape(DEFECT, ("station", "sort", "name"), ("parts", "places")),
+        Shape(
+            Kind.SENSOR,
+            ("machine",),
+            (
+                *("refused", "learning_ms", "normal_ms", "drifting_ms", "abrupt_ms"),
+                *("stuck_ms", "silent_ms"),
+            ),
+            maxima=("score_micro", "level_micro"),
+        ),
+        Shape(
+            FIGURE,
+            ("machine", "name", "unit"),
+            ("stretches", "unsummed", "total_micro"),
+            maxima=("highest_micro", "below_micro"),
+        ),
         Shape(
             Kind.ALERT,
             ("about", "rule", "severity"),
@@ -286,6 +306,31 @@ def _defect(data: InspectionData) -> _Parts:
     ]
 
 
+def _micro(value: float) -> int:
+    return round(value * 1_000_000)
+
+
+def _sensor(data: SensorData) -> _Parts:
+    base = _base(data)
+    states = ("learning", "normal", "drifting", "abrupt", "stuck", "silent")
+    spent = [base[1] if data.state == state else 0 for state in states]
+    maxima = [_micro(data.score_max), _micro(data.level_max)]
+    return Kind.SENSOR, [((data.machine,), [*base, data.refused, *spent], maxima, [])]
+
+
+def _figure(data: SensorData) -> _Parts:
+    base, parts = _base(data), list[_Part]()
+    for one in data.figures:
+        total = _micro(one.total)
+        # What would break the sums of others is counted and left out, not cut off in silence.
+        fits = abs(total) <= MICRO_MAX
+        counts = [one.count, 0, total] if fits else [0, one.count, 0]
+        # The lowest value is the highest of what lies below zero: one merge for both.
+        maxima = [_micro(one.maximum), _micro(-one.minimum)]
+        parts.append(((data.machine, one.name, data.unit), [*base, *counts], maxima, []))
+    return FIGURE, parts
+
+
 def _alert(data: AlertData) -> _Parts:
     states = [int(data.state is state) for state in AlertState]
     names = (data.about or "", data.rule, str(data.severity))
@@ -330,6 +375,7 @@ _READERS: dict[type, tuple[Callable[[Any], _Parts], ...]] = {
     HeatData: (_heat,),
     ShelfData: (_shelf,),
     InspectionData: (_inspection, _defect),
+    SensorData: (_sensor, _figure),
     AlertData: (_alert,),
     AuditData: (_audit,),
     FeedbackData: (_feedback,),
