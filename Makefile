@@ -191,9 +191,6 @@ attacks: setup ## attacks on devices, console, identity and updates, all to be r
 canary: setup ## a pattern planted in frames is looked for in every byte that leaves: var/e2e/canary.json (wants root)
 	@$(PY)/python -m pytest -q tests/e2e/test_pixel_canary.py
 
-wheelhouse: setup ## every wheel of a device for each promised platform: var/wheelhouse (PLATFORM=3.12-aarch64)
-	@$(PY)/python -m shopfloor_provisioning.wheelhouse.app --platform "$(PLATFORM)"
-
 wheelhouse: setup ## every wheel of a device for each promised platform: var/wheelhouse (PLATFORM=3.12-aarch64, EXTRAS=…, FLAGS=…)
 	@$(PY)/python -m shopfloor_provisioning.wheelhouse.app --platform "$(PLATFORM)" \
 	  $(if $(EXTRAS),--extras "$(EXTRAS)") $(FLAGS)
