@@ -42,7 +42,7 @@ from shopfloor_edge.journal.state import read_state  # noqa: E402
 from shopfloor_edge.slots.domain import Slots  # noqa: E402
 from shopfloor_edge.slots.file import SlotsFile  # noqa: E402
 
-PATIENCE_S, PER_KILL_S = 90.0, 30.0
+PATIENCE_S, PER_KILL_S = 180.0, 30.0
 TARGET = "model/person-nano/1.0.0/onnx-fp32"
 APP_TARGET = f"wheels/shopfloor-edge/2.0/{platform_name()}"
 KILLS = {"agent": 5, "vision": 1}
