@@ -122,7 +122,7 @@ class Store:
 
     def start(self) -> None:
         self.cloud.start()
-        clip = vtest_h264(places(), say=print).path
+        clip = vtest_h264(places(os.environ, ROOT), say=print).path
         address = self.folder / "camera.address"
         command = [sys.executable, "-m", "shopfloor_demo.camera", str(clip), "--host", HERE]
         self._camera = subprocess.Popen([*command, "--address-file", str(address)])

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from fakes.ota import bundle, light_model
-from shopfloor_contracts.site import IdentitySpec, SiteFile
+from shopfloor_contracts.device_identity import IdentitySpec
+from shopfloor_contracts.site import SiteFile
 from shopfloor_contracts.targets import UpdateKind
 from shopfloor_edge.agent.updater.selftest import self_test
 from shopfloor_edge.errors import BundleError
@@ -132,7 +133,7 @@ CHILD = """
 import os, sys
 from pathlib import Path
 import shopfloor_edge.identity.pairs
-from shopfloor_contracts.site import IdentitySpec
+from shopfloor_contracts.device_identity import IdentitySpec
 from shopfloor_contracts.targets import UpdateKind
 from shopfloor_edge.slots.sealed import Seals
 from shopfloor_edge.slots.store import Store

@@ -7,8 +7,10 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
+from datetime import timedelta
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -17,6 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from fakes.identity import House
 from shopfloor_contracts.site import UplinkSpec
 from shopfloor_edge.agent.uplink import Uplink
+from shopfloor_edge.identity.device import Identity
 from shopfloor_edge.identity.renewal import Renewal
 from shopfloor_stack import configs
 from shopfloor_stack.layout import Layout
@@ -262,3 +265,32 @@ def test_the_agent_s_uplink_shows_its_certificate_and_the_next_one_after_a_renew
 
     assert uplink.connected.wait(30)
     uplink.close("shopfloor/v1/oslo/door/death", json.dumps({}).encode())
+
+
+def test_the_agent_s_process_connects_and_renews_what_is_due_by_itself(house, broker, tmp_path):
+    # Signed 25 days ago: it has ended its second third, and still holds.
+    house.clock.ahead = timedelta(days=-25)
+    identity = Identity(house.site(tmp_path / "door"), now=house.clock)
+    identity.enrol(house.invite())
+    house.clock.ahead = timedelta(0)
+    first = identity.pairs.current()
+    file = tmp_path / "site.toml"
+    authority = house.authority.certificate
+    file.write_text(
+        'site = "oslo"\ndevice = "door"\n[[cameras]]\nname = "entrance"\nuri = "none.avi"\n'
+        f'[identity]\nfolder = "{identity.folder}"\nurl = "{house.url}"\n'
+        f'[uplink]\nhost = "127.0.0.1"\nport = {broker.port}\nca_file = "{authority}"\n'
+    )
+    argv = [sys.executable, "-m", "shopfloor_edge.main", "agent", "--site", str(file)]
+    log = tmp_path / "agent.log"
+    with log.open("wb") as errors:
+        agent = subprocess.Popen([*argv, "--state", str(tmp_path / "state")], stderr=errors)
+    try:
+        wait_until(lambda: identity.pairs.current().serial != first.serial, timeout_s=40)
+        wait_until(lambda: b"uplink connected" in log.read_bytes(), timeout_s=40)
+    finally:
+        agent.terminate()
+        assert agent.wait(20) == 0
+
+    assert b"certificate renewed" in log.read_bytes()
+    assert [entry[1] for entry in house.audited()].count("renew") == 1

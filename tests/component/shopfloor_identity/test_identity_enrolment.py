@@ -393,3 +393,20 @@ def test_the_audit_log_is_a_chain_over_all_of_this(house, tmp_path):
     with reading(house.parts.engine).connect() as connection:
         assert isinstance(verify(connection, AUDIT), Verified)
     assert actions == ["invite", "enrol", "revoke"]
+
+
+def test_a_list_that_cannot_be_written_costs_no_enrolment_and_is_made_up_for(house, tmp_path):
+    house.enrolled(tmp_path / "lost")
+    good = house.settings.crl_file
+    obstacle = good.with_name(f"{good.name}.tmp")
+    obstacle.mkdir()
+
+    device = house.enrolled(tmp_path / "found")
+    sick = house.parts.lists.complaint()
+    obstacle.rmdir()
+    house.parts.lists.refresh()
+
+    assert device.pairs.current().name == "oslo/door"
+    assert sick == "the list of revoked certificates could not be written"
+    assert house.parts.lists.complaint() is None
+    assert good.read_bytes().count(b"-----BEGIN X509 CRL") == 2

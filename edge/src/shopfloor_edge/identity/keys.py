@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.x509.oid import NameOID
 
-from shopfloor_contracts.site import IdentitySpec
+from shopfloor_contracts.device_identity import IdentitySpec
 from shopfloor_edge.errors import IdentityError
 from shopfloor_edge.identity.tpm import Tpm
 

@@ -18,8 +18,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from shopfloor_contracts.device_identity import IdentitySpec
 from shopfloor_contracts.enrolment import Issued
-from shopfloor_contracts.site import IdentitySpec
 from shopfloor_edge.errors import IdentityError, NotEnrolledError
 from shopfloor_edge.identity.files import point, sync, write_private
 from shopfloor_edge.identity.keys import AtRest, Request, at_rest

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shopfloor_contracts.site import IdentitySpec, SiteFile
+from shopfloor_contracts.device_identity import IdentitySpec
+from shopfloor_contracts.site import SiteFile
 from shopfloor_edge.errors import SealError
 from shopfloor_edge.identity.marks import MAX_BYTES, OVERHEAD_BYTES, is_sealed, purpose_of
 

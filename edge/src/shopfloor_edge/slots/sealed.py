@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shopfloor_contracts.archives import MANIFEST
-from shopfloor_contracts.site import IdentitySpec
+from shopfloor_contracts.device_identity import IdentitySpec
 from shopfloor_edge.errors import BundleError, IdentityError
 from shopfloor_edge.identity.marks import MAGIC, is_sealed
 

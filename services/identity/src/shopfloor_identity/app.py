@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from shopfloor_identity import commands
 from shopfloor_identity.adapters.broker import Broker
@@ -29,7 +30,7 @@ from shopfloor_identity.adapters.http import (
 from shopfloor_identity.adapters.lists import ListDesk, Refresher
 from shopfloor_identity.adapters.metrics import IdentityMeter
 from shopfloor_identity.adapters.office import Office, Terms
-from shopfloor_identity.adapters.schema import prepare
+from shopfloor_identity.adapters.schema import cause, prepare
 from shopfloor_identity.adapters.secrets import Vault
 from shopfloor_identity.adapters.tables import TOKENS
 from shopfloor_identity.ca.authority import Online
@@ -111,12 +112,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except IdentityError as e:
         print(f"shopfloor-identity: {e}", file=sys.stderr)
         return 1
+    except SQLAlchemyError as e:
+        print(f"shopfloor-identity: database: {cause(e)}", file=sys.stderr)
+        return 1
 
 
 def _run(parsed: argparse.Namespace, settings: Settings) -> int:
-    if parsed.command == "crl":
-        # The parts read the root's list, which may have ended: it is made again before.
-        return commands.lists(parsed, lambda: Parts(settings).lists, settings.authority)
+    if parsed.command == "crl" and parsed.root is not None:
+        # Before the parts, which read the root's list.
+        commands.renew_root_list(parsed, settings.authority)
     parts = Parts(settings)
     run: dict[str, Callable[[], int]] = {
         "token": lambda: commands.token(parsed, parts.office),
@@ -124,6 +128,7 @@ def _run(parsed: argparse.Namespace, settings: Settings) -> int:
         "issue": lambda: commands.issue_service(parsed, parts.office),
         "revoke": lambda: commands.revoke(parsed, parts.office),
         "list": lambda: commands.show(parsed, parts.office),
+        "crl": lambda: commands.lists(parsed, parts.lists),
         "audit": lambda: commands.audit(parts.engine),
     }
     try:

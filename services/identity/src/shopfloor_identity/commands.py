@@ -6,7 +6,6 @@ import argparse
 import getpass
 import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -117,11 +116,9 @@ def show(parsed: argparse.Namespace, office: Office) -> int:
     return 0
 
 
-def lists(parsed: argparse.Namespace, desk: Callable[[], ListDesk], online: Path) -> int:
-    """Write the lists now; with ``--root`` the root's is made again before."""
-    if parsed.root is not None:
-        renew_root_list(parsed, online)
-    count = desk().publish(revoked=bool(parsed.withdraw), life=timedelta(days=parsed.days))
+def lists(parsed: argparse.Namespace, desk: ListDesk) -> int:
+    """Write the lists now."""
+    count = desk.publish(revoked=bool(parsed.withdraw), life=timedelta(days=parsed.days))
     print(f"{count} certificates are on the list")
     return 0
 

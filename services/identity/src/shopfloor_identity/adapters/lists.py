@@ -36,7 +36,7 @@ class ListDesk:
         self._engine, self._online, self._path, self._broker = engine, online, path, broker
         self._now = now
         self._complaint: str | None = None
-        self._untold_revocation = False
+        self._untold_revocation = self._owed = False
 
     @property
     def current(self) -> bytes:
@@ -53,6 +53,9 @@ class ListDesk:
             AuthorityError: the file cannot be written; the list before is still there.
         """
         now = self._now()
+        # A revocation that the broker was not told of is told with the next list.
+        self._untold_revocation |= revoked
+        self._owed = True
         with self._engine.begin() as connection:
             # Writers take turns, so that no older list comes after a newer one.
             if connection.dialect.name == "postgresql":
@@ -64,8 +67,7 @@ class ListDesk:
             signer = self._online.signer
             made = make_list(signer, entries, number=number, now=now, life=life)
             write_file(self._path, self._online.root_list + made, mode=0o644)
-        # A revocation that the broker was not told of is told with the next list.
-        self._untold_revocation |= revoked
+        self._owed = False
         self._tell()
         return len(entries)
 
@@ -73,7 +75,7 @@ class ListDesk:
         """Write a new list where the present one ends soon; tell a broker that was not told."""
         if self._complaint is not None:
             self._tell()
-        if self._now() - self.made_at() > LIST_LIFE - REFRESH_BEFORE:
+        if self._owed or self._now() - self.made_at() > LIST_LIFE - REFRESH_BEFORE:
             self.publish(revoked=False)
 
     def _tell(self) -> None:
@@ -89,6 +91,8 @@ class ListDesk:
     def complaint(self) -> str | None:
         """Say what is wrong with the list, or None; for ``/healthz``."""
         made_at = self.made_at()
+        if self._owed:
+            return "the list of revoked certificates could not be written"
         if self._now() - made_at > LIST_LIFE - REFRESH_BEFORE + timedelta(hours=6):
             return f"the list of revoked certificates is of {made_at:%Y-%m-%d %H:%M} UTC"
         return self._complaint

@@ -6,6 +6,7 @@ Each request is one transaction with its line in the audit log; a refusal is a l
 from __future__ import annotations
 
 import base64
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -40,10 +41,17 @@ from shopfloor_identity.ca.requests import read_request
 from shopfloor_identity.domain.clocks import check_clock
 from shopfloor_identity.domain.invitations import Invitation, check, new_token, parse_token
 from shopfloor_identity.domain.quotes import Policy, check_quote
-from shopfloor_identity.errors import RefusedError, StoreUnavailableError, UnknownError
+from shopfloor_identity.errors import (
+    IdentityError,
+    RefusedError,
+    StoreUnavailableError,
+    UnknownError,
+)
 from shopfloor_kit.audit import Scalar, append
 from shopfloor_kit.database import reading
 from shopfloor_kit.peers import Peer
+
+log = logging.getLogger(__name__)
 
 NONCE_LIFE = timedelta(minutes=2)
 RENEWALS_A_DAY = 10
@@ -107,7 +115,11 @@ class Office:
             raise StoreUnavailableError(cause(e)) from e
         self._meter.issued("enrol")
         if replaced:
-            self._lists.publish(revoked=True)
+            try:
+                self._lists.publish(revoked=True)
+            except (IdentityError, SQLAlchemyError) as e:
+                # The token is used up, so the device gets its certificate; the list is tried again.
+                log.error("list of revoked certificates not made", extra={"reason": str(e)})  # noqa: TRY400
         return issued
 
     def renew(self, asked: RenewRequest, peer: Peer) -> Issued:

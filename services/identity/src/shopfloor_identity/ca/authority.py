@@ -1,8 +1,8 @@
 """The authority's folders: an offline root, and the intermediate that the service signs with.
 
 ``root/`` (kept away from every machine that is on a network): ``root.key``, ``root.crt``.
-``online/``: ``intermediate.key``, ``intermediate.crt``, ``root.crt``, ``root.crl``, and the last
-list of an intermediate before it as ``previous.crl``.
+``online/``: ``intermediate.key``, ``intermediate.crt``, ``root.crt``, ``root.crl``, and as
+``previous.crl`` the last list of an intermediate before it.
 """
 
 from __future__ import annotations
