@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fakes.accessible import barriers
-from fakes.console_site import ConsoleSite
+from fakes.console_site import PIN, ConsoleSite
 
 CHROMIUM = Path("/usr/bin/chromium")
 SIZES = {"landscape": (1024, 768), "portrait": (768, 1024), "phone": (390, 844)}
@@ -75,6 +75,25 @@ def test_an_alert_shows_within_two_seconds_and_is_settled_with_one_tap(site, ope
 
     assert took_s < 2.0
     page.locator("[data-count]").wait_for(state="hidden")
+
+
+def test_a_tablet_that_nobody_is_signed_in_to_says_that_an_alert_waits(site, browser):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(site.url + "/enrol/" + site.desk.tablets.invite("till-1"))
+    page.locator("main button").click()
+    page.get_by_text("Who are you?").wait_for()
+    assert barriers(page) == []
+
+    site.raise_alert()
+
+    page.get_by_text("1 alert waits.").wait_for()
+    assert "Queue" not in page.content()
+    page.get_by_text("Ana", exact=True).click()
+    page.get_by_label("PIN").fill(PIN)
+    page.locator("main button").click()
+    page.get_by_text("Queue at till").wait_for()
+    context.close()
 
 
 def test_a_snooze_is_two_taps_and_a_mistake_is_taken_back(site, open_page):
@@ -151,8 +170,10 @@ def test_a_device_that_does_not_answer_is_told_by_a_page_of_its_own(site, open_p
     complaints.clear()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [("landscape", "light"), ("portrait", "dark"), ("phone", "light"), ("phone", "dark")],
+)
 def test_no_page_has_a_barrier(site, open_page, complaints, size, scheme):
     long_ago = datetime.now(UTC) - timedelta(minutes=48)
     site.raise_alerts(

@@ -91,11 +91,18 @@ class Guard:
             session = await run_in_threadpool(self._sessions.find, cookie, used=used)
         request.state.session = session
         request.state.visit = self._visit(request, session)
-        if session is None and OPEN.match(path) is None:
+        if session is None and OPEN.match(path) is None and not await self._may_listen(request):
             return _to_sign_in(request), receive
         if request.method in _READS:
             return None, receive
         return await self._judge_form(request, receive)
+
+    async def _may_listen(self, request: Request) -> bool:
+        # A tablet that waits for its next person still sounds: the stream holds counts, no words.
+        cookie = request.cookies.get(TABLET_COOKIE, "")
+        if request.url.path != "/live" or not cookie:
+            return False
+        return await run_in_threadpool(self._tablets.find, cookie) is not None
 
     async def _judge_form(
         self, request: Request, receive: Receive

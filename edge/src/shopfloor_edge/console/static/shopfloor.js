@@ -57,6 +57,11 @@ const shopfloor = (() => {
       place.textContent = detail.open > 99 ? "99+" : detail.open;
       place.hidden = !detail.open;
     }
+    for (const place of document.querySelectorAll("[data-waiting]")) {
+      const text = detail.open === 1 ? place.dataset.one : place.dataset.other;
+      place.textContent = text.replace("{count}", detail.open);
+      place.hidden = !detail.open;
+    }
   }
   function connect() {
     source?.close();
