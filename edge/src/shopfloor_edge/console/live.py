@@ -42,7 +42,11 @@ class Live:
     def close(self) -> None:
         """End every stream, so that the server can stop."""
         self._over = True
-        for queue in self._listeners:
+        self.drop()
+
+    def drop(self) -> None:
+        """Cut every stream; the pages come again by themselves."""
+        for queue in list(self._listeners):
             with contextlib.suppress(asyncio.QueueFull):
                 queue.put_nowait(None)
 

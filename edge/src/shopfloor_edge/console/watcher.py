@@ -75,8 +75,18 @@ class Watcher:
         return is_quiet(self._spec().quiet, self._local().time())
 
     def blind_since(self) -> datetime | None:
-        """Return since when no camera is watched; None while vision runs."""
-        return self._blind
+        """Return since when no camera is watched; None while vision runs.
+
+        Raises:
+            JournalError: ``state.db`` cannot be read now.
+        """
+        now_s = self._local().timestamp()
+        # Vision writes each second; a page with no alert says nothing good while it does not.
+        rows = read_state(self._state).cameras
+        last_s = max((row.updated_at for row in rows), default=0.0)
+        if now_s - last_s < BLIND_S:
+            return None
+        return datetime.fromtimestamp(last_s, UTC)
 
     def _run(self) -> None:
         self._guarded(self._begin)
@@ -88,7 +98,7 @@ class Watcher:
             self._guarded(self._look)
 
     def _begin(self) -> None:
-        self._blind = self._told_blind = self._see(self._local().timestamp())
+        self._blind = self._told_blind = self.blind_since()
         self._cursor = self._book.cursor()
 
     def _look(self) -> None:
@@ -111,19 +121,11 @@ class Watcher:
 
     def _chores(self) -> None:
         now_s = self._local().timestamp()
-        self._blind = self._see(now_s)
+        self._blind = self.blind_since()
         self._deeds.settle()
         self._book.wake(now_s)
         for row in self._standings.unattended(now_s - self._spec().escalate_s):
             self._book.act(row.alert_id, FeedbackAction.ESCALATED, by="", at=now_s)
-
-    def _see(self, now_s: float) -> datetime | None:
-        # Vision writes each second; a page with no alert says nothing good while it does not.
-        rows = read_state(self._state).cameras
-        last_s = max((row.updated_at for row in rows), default=0.0)
-        if now_s - last_s < BLIND_S:
-            return None
-        return datetime.fromtimestamp(last_s, UTC)
 
     def _message(self, new: list[dict[str, object]]) -> dict[str, object]:
         counts = self._standings.counts()
