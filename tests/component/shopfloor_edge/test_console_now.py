@@ -106,6 +106,28 @@ def test_an_alert_reaches_twenty_tablets_within_two_seconds(site):
     assert max(tablet.named(alert)[0] for tablet in tablets) - raised < 2.0
 
 
+def test_a_clip_that_is_ready_sounds_no_second_time(site):
+    tablet = Listener(site.client("Ana"))
+    assert tablet.listening.wait(10)
+    alert = site.raise_alert()
+    until(lambda: tablet.named(alert))
+    before = len(tablet.heard)
+
+    with site.desk.store.writing() as connection:
+        connection.execute("UPDATE alerts SET evidence = 'x.webp', changed = changed + 1000")
+    until(lambda: any(event == "alerts" for _, event, _ in tablet.heard[before:]))
+
+    assert len(tablet.named(alert)) == 1
+
+
+def test_no_page_is_live_while_nobody_follows_the_alerts(site):
+    client = site.client("Ana")
+
+    site.desk.watcher.stop()
+
+    assert client.get("/live").status_code == 503
+
+
 def test_a_stream_ends_when_the_session_does(site):
     client = site.client("Ana")
     tablet = Listener(client)

@@ -48,7 +48,7 @@ def test_a_device_that_was_just_set_up_says_what_is_missing(tmp_path):
 
 
 def test_a_device_that_works_is_good(tmp_path):
-    see(tmp_path)
+    see(tmp_path, at=datetime.now(UTC))
     outbox = Outbox(tmp_path, max_rows=100, max_bytes=10**6)
     outbox.acknowledge(0)
     outbox.close()

@@ -9,6 +9,7 @@ import pytest
 
 import shopfloor_edge.console
 from shopfloor_contracts.rules import Metric
+from shopfloor_edge.cameras import health
 from shopfloor_edge.console import texts
 from shopfloor_edge.console.navigation import places
 
@@ -51,6 +52,10 @@ def test_no_template_has_inline_script_or_style(template):
 def test_every_metric_of_a_rule_has_words_and_advice(metric):
     assert texts.has(f"alert.{metric}")
     assert texts.has(f"alert.{metric}_todo")
+
+
+def test_what_is_wrong_with_a_picture_is_said_in_each_language():
+    assert [reason for reason in health._REASONS.values() if not texts.has(f"note.{reason}")] == []
 
 
 def test_every_page_of_the_navigation_has_a_title():

@@ -52,7 +52,8 @@ def build_desk(
     Raises:
         JournalError: the folder cannot be written.
     """
-    sites, store, staff, live = Sites(site, state), Store(state), Staff(state), Live()
+    sites, store, staff = Sites(site, state), Store(state), Staff(state)
+    live = Live(lambda: watcher.alive)
     book = AlertBook(state, limits=site.outbox)
     deeds = Deeds(store, book, clock)
     standings = Standings(store, deeds)

@@ -19,7 +19,7 @@ FIRST_WAIT = timedelta(seconds=15)
 LONGEST_ELSEWHERE, LONGEST_TABLET = timedelta(hours=1), timedelta(minutes=5)
 """With the first, a name's PIN is tried 24 times a day by strangers: one of a million is safe."""
 WINDOW = timedelta(minutes=5)
-PER_ADDRESS, PER_TABLET, ELSEWHERE = 20, 60, 120
+PER_ADDRESS, PER_TABLET, ELSEWHERE = 20, 60, 60
 """Attempts in a window, right ones too: from one address, on one tablet, and from all that is not
 enrolled together, since an address costs nothing where IPv6 is spoken."""
 BUCKETS = 10_000

@@ -35,6 +35,8 @@ def router(desk: Desk) -> APIRouter:
     async def live(request: Request) -> Response:
         if desk.live.full:
             raise HTTPException(503, "too many pages are open")
+        if not desk.watcher.alive:
+            raise HTTPException(503, "alerts are not followed now")
         session = request.state.session is not None
         cookie = request.cookies[COOKIE if session else TABLET_COOKIE]
 

@@ -20,7 +20,8 @@ from shopfloor_edge.console.wording import duration
 from shopfloor_edge.slots.domain import Attempt, Pair, Slots, SlotsError, roll_back
 from shopfloor_edge.slots.file import SlotsFile
 
-DONE_SHOWN = 30
+DONE_SHOWN, DONE_CHECKED = 30, 5000
+"""Entries of the audit trail on the page, and those whose digests are reckoned for it: 50 ms."""
 NAME_MAX = 60
 
 
@@ -40,7 +41,9 @@ def router(desk: Desk) -> APIRouter:
 
     @routes.get("/health")
     def health(request: Request) -> Response:
-        return desk.page(request, "health.html", **_health(desk, request))
+        managed = desk.person(request).role.allows(Role.MANAGER)
+        context = _health(desk, request) | (_managed(desk) if managed else {})
+        return desk.page(request, "health.html", **context)
 
     @routes.get("/health/part")
     def part(request: Request) -> Response:
@@ -78,7 +81,6 @@ def _health(desk: Desk, request: Request) -> dict[str, Any]:
     language = request.state.visit.language
     findings = findings_of(desk.site, desk.state, desk.clock())
     slots = SlotsFile(desk.state).read()
-    managed = desk.person(request).role.allows(Role.MANAGER)
     return {
         "lines": [_line(desk, finding, language) for finding in findings],
         "worst": worst(findings),
@@ -88,9 +90,15 @@ def _health(desk: Desk, request: Request) -> dict[str, Any]:
         "last": slots.last,
         "model_back": slots.model.active is not None and slots.attempt is None,
         "device": desk.site.device,
-        "tablets": desk.tablets.listed() if managed else [],
-        "done": desk.audit.latest(DONE_SHOWN) if managed else [],
-        "broken_at": desk.audit.broken_at() if managed else None,
+    }
+
+
+def _managed(desk: Desk) -> dict[str, Any]:
+    """Return what managers see beside."""
+    return {
+        "tablets": desk.tablets.listed(),
+        "done": desk.audit.latest(DONE_SHOWN),
+        "broken_at": desk.audit.broken_at(last=DONE_CHECKED),
         "instant": lambda at_s: datetime.fromtimestamp(at_s, desk.templates.zone),
         "instant_of": datetime.fromisoformat,
     }
