@@ -157,6 +157,9 @@ eval-inspection: setup ## what each judge finds on DeepPCB: var/eval/inspection.
 bench-inspection: setup ## parts per second of each judge on one core: var/bench/inspection.json (wants the mirror)
 	@OMP_NUM_THREADS=1 $(PY)/python tests/perf/bench_inspection.py
 
+sim-audits: setup ## how often the interval of an audit holds the truth: var/bench/audits.json
+	@$(PY)/python tests/perf/sim_audits.py
+
 sim-spc: setup ## simulated run lengths of the control charts beside computed ones: var/bench/spc.json
 	@OMP_NUM_THREADS=1 $(PY)/python tests/perf/sim_spc.py
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fakes.accessible import barriers
 from fakes.audit_room import keep_clips
 from fakes.console_site import ConsoleSite
 from shopfloor_contracts.site import parse_site
@@ -221,6 +222,25 @@ def test_handles_and_buttons_are_large_enough_for_a_finger(site, opened):
     assert min(sizes) >= 43.9
     assert small == []
     assert not wider
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_kept_out_of_the_pages(site, opened, scheme):
+    keep_clips(site.state, site.site.cameras[0], [2] * 10)
+    page = opened(site, **PHONE, color_scheme=scheme)
+    found = {"zones": barriers(page)}
+
+    page.goto(site.url + "/audit")
+    found["audit"] = barriers(page)
+    page.locator("button[name=size]").first.click()
+    page.wait_for_selector("svg.overlay .drawn-line")
+    found["clip"] = barriers(page)
+    while page.locator(".answers").count():
+        with page.expect_navigation():
+            page.get_by_role("button", name="That is it").click()
+    found["result"] = barriers(page)
+
+    assert found == {name: [] for name in found}
 
 
 def test_what_the_server_refuses_is_said_beside_the_drawing(site, opened):

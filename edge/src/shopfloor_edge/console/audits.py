@@ -28,6 +28,7 @@ UNSURE = "unsure"
 COUNT_MAX = 99
 GOAL = 0.03
 """Half an interval that customers find narrow enough, in the hint of how many more clips."""
+MORE_MAX = 500
 _STATES = ("correct", "empty", "wrong")
 
 
@@ -215,7 +216,7 @@ def score_of(shown: Shown) -> Score | None:
 
 
 def more_clips(row: AuditedRow) -> int:
-    """Return about how many more clips bring the interval to ``GOAL`` either side."""
+    """Return about how many more clips bring the interval to ``GOAL`` either side; 0 for many."""
     items = row.agreed + row.missed + row.false_items
     if row.accuracy is None or not items:
         return 0
@@ -223,7 +224,9 @@ def more_clips(row: AuditedRow) -> int:
     needed = clips_needed(
         GOAL, accuracy=min(0.99, row.accuracy), items_per_clip=items / row.clips, design=design
     )
-    return max(0, needed - row.clips)
+    more = max(0, needed - row.clips)
+    # Of a small or a bad sample the hint would be a guess.
+    return more if more <= MORE_MAX else 0
 
 
 def _estimated(sets: Sequence[Sequence[Shown]]) -> Estimate:
