@@ -223,8 +223,8 @@ def _add_common(command: argparse.ArgumentParser) -> None:
         help="wheels, as on a USB stick (default var/wheelhouse)",
     )
     command.add_argument("--at-once", type=int, choices=range(1, 65), default=8, metavar="N")
-    command.add_argument("--event-wait", type=float, default=EVENT_WAIT_S, metavar="S",
-                         help="for a sign of life in the cloud (default %(default)g s)")  # fmt: skip
+    wait = "for a sign of life in the cloud (default %(default)g s)"
+    command.add_argument("--event-wait", type=float, default=EVENT_WAIT_S, metavar="S", help=wait)
 
 
 def _add_special(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

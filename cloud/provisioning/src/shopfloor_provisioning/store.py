@@ -165,7 +165,7 @@ class StoreFile(Operator):
             for device in self.devices
             if device.connector != "local"
         ]
-        refuse_twins("device address", places)
+        refuse_twins("device", places)
         return self
 
     @property

@@ -23,8 +23,11 @@ def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     page, data = folder / "commissioning.html", folder / "commissioning.json"
     _replace(page, render(report))
-    seen: IncEx = {"cameras": {"__all__": {"seen": {"snapshot"}}}, "collected": {"cameras"}}
-    hidden: IncEx = {"devices": {"__all__": seen}}
+    per_device: dict[str, IncEx] = {
+        "cameras": {"__all__": {"seen": {"snapshot"}}},
+        "collected": {"cameras"},
+    }
+    hidden: dict[str, IncEx] = {"devices": {"__all__": per_device}}
     _replace(data, report.model_dump_json(indent=1, exclude=hidden))
     return page, data
 
