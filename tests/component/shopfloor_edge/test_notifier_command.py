@@ -123,6 +123,20 @@ def test_an_alert_is_on_the_ntfy_server_and_what_is_private_is_not(tmp_path, sta
         assert hidden not in text
 
 
+def test_a_critical_alert_does_not_wait_for_the_one_before(tmp_path, state):
+    with http_server() as (port, letters):
+        site = target(tmp_path, f"ntfy://127.0.0.1:{port}/store", kind="ntfy")
+        with notifier(site, state):
+            commit(state, raised(1, time.time(), severity=Severity.CRITICAL))
+            letters.wait(1)
+            began = time.monotonic()
+            commit(state, raised(2, time.time(), severity=Severity.CRITICAL))
+            letters.wait(2)
+
+    # apprise alone would sleep for 5.5 s between the two.
+    assert time.monotonic() - began < 5.0
+
+
 def test_an_alert_is_in_the_mailbox(tmp_path, state):
     with smtp_server() as (port, letters):
         url = f"mailto://localhost:{port}/?from=store@example.org&to=desk@example.org"

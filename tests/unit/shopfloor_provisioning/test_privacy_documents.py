@@ -131,6 +131,21 @@ ca_file = "/c"
     assert "browsers that asked for notices" in texts["record.html"]
 
 
+def test_no_host_of_the_site_file_is_left_out_also_of_sections_that_come_later():
+    sections = {
+        "identity": {"url": "https://identity.example.org:8092/v1", "key_file": "/k"},
+        "weather": {"host": "weather.example.org"},
+        "uplink": {"host": "told-elsewhere.example.org"},
+        "window_s": 60,
+    }
+
+    found = {place.host: place for place in facts._others(sections)}
+
+    assert set(found) == {"identity.example.org:8092", "weather.example.org"}
+    assert found["identity.example.org:8092"].protection == "TLS"
+    assert found["weather.example.org"].purpose == "[weather] host"
+
+
 def test_a_rule_about_one_person_is_at_the_door_and_has_to_be_justified(written):
     rule = '\n[[rules]]\nname = "back-room"\ncamera = "entrance"\nzone = "tills"\n'
     rule += 'metric = "restricted"\n'

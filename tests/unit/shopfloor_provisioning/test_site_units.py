@@ -48,6 +48,7 @@ def test_a_unit_runs_without_rights_of_root(process):
 def test_a_process_that_hangs_is_started_anew():
     assert setting("vision", "WatchdogSec") == ["900"]
     assert setting("agent", "WatchdogSec") == ["120"]
+    assert setting("notify", "WatchdogSec") == ["300"]
 
 
 @wants_analyze

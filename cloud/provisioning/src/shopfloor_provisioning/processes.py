@@ -10,6 +10,7 @@ COMMANDS = {
     "vision": "vision",
     "agent": "agent",
     "console": "console",
+    "notify": "notify",
     "sensors": "sense",
     "station": "inspect",
 }

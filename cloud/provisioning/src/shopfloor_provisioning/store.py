@@ -20,7 +20,7 @@ from shopfloor_provisioning.errors import StoreFileError
 
 SecretName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,60}$")]
 """``ENTRANCE``: of the variable ``SHOPFLOOR_SECRET_ENTRANCE``, or a key of the encrypted file."""
-Process = Literal["vision", "agent", "console", "sensors", "station"]
+Process = Literal["vision", "agent", "console", "notify", "sensors", "station"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _Hours = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
 _Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+", max_length=500)]

@@ -20,6 +20,7 @@ from shopfloor_edge.notifier.messages import MessageChannel
 from shopfloor_edge.notifier.queue import NoticeQueue
 from shopfloor_edge.notifier.texts import Writer
 from shopfloor_edge.notifier.web_push import WebPushChannel
+from shopfloor_edge.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +86,9 @@ def _build(site: SiteFile, state: Path) -> Parts:
 
 
 def _loop(parts: Parts, stop: threading.Event) -> None:
-    told = ""
+    told, watchdog = "", Watchdog()
     while not stop.wait(TICK_S):
+        watchdog.alive(time.monotonic())
         try:
             parts.desk.step(time.time())
             if parts.home is not None:

@@ -35,6 +35,8 @@ class MessageChannel:
                 f"notify target {target.name!r}: {target.url_file} holds no URL that apprise knows"
             )
         _check(target, url.partition("://")[0].lower(), plugin)
+        # It sleeps up to 5.5 s before each message; [notify] messages_per_hour bounds them here.
+        plugin.request_rate_per_sec = 0
         self._service.add(plugin)
         self._name = target.name
 

@@ -27,6 +27,10 @@ MEASURED_BYTES = (
 )
 """``batch_s``, ``heat_s``, bytes that one camera with every figure sends a day: docs/uplink.md."""
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+_TOLD = frozenset({"uplink", "updates", "notify", "console"})
+_PURPOSES = {
+    "identity": ("this device's certificate", "its name, serial, public key and proof of its state")
+}
 WATCHES_ONE = frozenset({Metric.LOITERING, Metric.RESTRICTED, Metric.WRONG_WAY})
 """Rules that fire on what a single person does."""
 
@@ -199,6 +203,21 @@ def _destinations(site: SiteFile) -> Iterator[Destination]:
         host = f"{notify.home_assistant.host}:{notify.home_assistant.port}"
         protection = "TLS" if notify.home_assistant.ca_file else "none"
         yield _place(host, "states of rules, to Home Assistant", words, protection)
+    yield from _others(site.model_dump(mode="json"))
+
+
+def _others(sections: dict[str, object]) -> Iterator[Destination]:
+    """Return the hosts of sections that are not told above, so that none is left out."""
+    for name, section in sections.items():
+        if name in _TOLD or not isinstance(section, dict):
+            continue
+        for key, value in section.items():
+            if not isinstance(value, str) or not key.endswith(("host", "url")):
+                continue
+            scheme, _, rest = value.rpartition("://")
+            purpose, content = _PURPOSES.get(name, (f"[{name}] {key}", "not told here: ask"))
+            protection = "TLS" if scheme in ("https", "mqtts") else "none"
+            yield _place(rest.split("/")[0], purpose, content, protection)
 
 
 def _place(host: str, purpose: str, content: str, protection: str) -> Destination:
