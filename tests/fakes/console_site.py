@@ -18,7 +18,7 @@ from shopfloor_contracts.events import CameraStatus
 from shopfloor_contracts.rules import Severity
 from shopfloor_contracts.site import SiteFile, parse_site
 from shopfloor_edge.console.app import Server, build_app, build_desk
-from shopfloor_edge.console.people import Entry, Role
+from shopfloor_edge.console.people import Entry, Role, Staff
 from shopfloor_edge.console.pins import hash_pin
 from shopfloor_edge.journal.outbox import Draft, Outbox
 from shopfloor_edge.journal.state import CameraRow, StateWriter
@@ -54,7 +54,7 @@ zone = "till"
 above = 4
 severity = "critical"
 """
-_PIN_HASH = hash_pin(PIN)
+_PIN_HASH = hash_pin(PIN, n=16)
 
 
 class ConsoleSite:
@@ -75,9 +75,7 @@ class ConsoleSite:
         self.site = site or parse_site(SITE, source="tests")
         self.state = state
         self.desk = build_desk(self.site, state, clock)
-        self.desk.staff.change(
-            lambda _: [Entry(name=name, role=role, pin=_PIN_HASH) for name, role in PEOPLE.items()]
-        )
+        write_staff(state)
         config = uvicorn.Config(
             build_app(self.desk), log_config=None, access_log=False, timeout_graceful_shutdown=2
         )
@@ -140,6 +138,12 @@ class ConsoleSite:
         self._server.should_exit = True
         self._thread.join(timeout=15)
         self.desk.close()
+
+
+def write_staff(state: Path) -> None:
+    """Write the staff file; everybody has the same PIN."""
+    people = [Entry(name=name, role=role, pin=_PIN_HASH) for name, role in PEOPLE.items()]
+    Staff(state).change(lambda _: people)
 
 
 def alert_data(number: int = 1, camera: str = "entrance", **told) -> AlertData:

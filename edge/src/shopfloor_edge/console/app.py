@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -51,7 +52,8 @@ def build_desk(
     Raises:
         JournalError: the folder cannot be written.
     """
-    sites, store, staff, live = Sites(site, state), Store(state), Staff(state), Live()
+    sites, store, staff = Sites(site, state), Store(state), Staff(state)
+    live = Live(lambda: watcher.alive)
     book = AlertBook(state, limits=site.outbox)
     deeds = Deeds(store, book, clock)
     standings = Standings(store, deeds)
@@ -120,6 +122,9 @@ def run_console(site: SiteFile, state: Path, address_file: Path | None = None) -
     desk = build_desk(site, state)
     desk.staff.entries()
     server = Server(_config(build_app(desk), site.console), desk.live)
+    # The server raises the signal again when it has ended; then there is nothing left to do.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     with _listen(site.console) as listener:
         if address_file is not None:
             scheme = "https" if site.console.cert_file else "http"

@@ -18,7 +18,10 @@ FREE = 4
 FIRST_WAIT = timedelta(seconds=15)
 LONGEST_ELSEWHERE, LONGEST_TABLET = timedelta(hours=1), timedelta(minutes=5)
 """With the first, a name's PIN is tried 24 times a day by strangers: one of a million is safe."""
-PER_ADDRESS, ADDRESS_WINDOW = 20, timedelta(minutes=5)
+WINDOW = timedelta(minutes=5)
+PER_ADDRESS, PER_TABLET, ELSEWHERE = 20, 60, 60
+"""Attempts in a window, right ones too: from one address, on one tablet, and from all that is not
+enrolled together, since an address costs nothing where IPv6 is spoken."""
 BUCKETS = 10_000
 
 
@@ -43,7 +46,7 @@ class Attempts:
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock, self._lock = clock, threading.Lock()
         self._people: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
-        self._addresses: OrderedDict[str, list[datetime]] = OrderedDict()
+        self._recent: OrderedDict[str, list[datetime]] = OrderedDict()
 
     def begin(self, source: Source, name: str) -> timedelta:
         """Count an attempt as wrong before it is known; return how long to wait, 0 to go on.
@@ -52,7 +55,7 @@ class Attempts:
         """
         now = self._clock()
         with self._lock:
-            wait = self._address_wait(source, now)
+            wait = self._rate_wait(source, now)
             if wait:
                 return wait
             bucket = self._bucket(source, name)
@@ -78,16 +81,21 @@ class Attempts:
             self._people.popitem(last=False)
         return bucket
 
-    def _address_wait(self, source: Source, now: datetime) -> timedelta:
+    def _rate_wait(self, source: Source, now: datetime) -> timedelta:
+        limits = {source.address: PER_ADDRESS, "": ELSEWHERE}
         if source.tablet:
-            return timedelta(0)
-        recent = [at for at in self._addresses.get(source.address, []) if now - at < ADDRESS_WINDOW]
-        if len(recent) >= PER_ADDRESS:
-            return recent[0] + ADDRESS_WINDOW - now
-        self._addresses[source.address] = [*recent, now]
-        self._addresses.move_to_end(source.address)
-        while len(self._addresses) > BUCKETS:
-            self._addresses.popitem(last=False)
+            limits = {source.tablet: PER_TABLET}
+        recent = {
+            key: [at for at in self._recent.get(key, []) if now - at < WINDOW] for key in limits
+        }
+        for key, limit in limits.items():
+            if len(recent[key]) >= limit:
+                return recent[key][0] + WINDOW - now
+        for key in limits:
+            self._recent[key] = [*recent[key], now]
+            self._recent.move_to_end(key)
+        while len(self._recent) > BUCKETS:
+            self._recent.popitem(last=False)
         return timedelta(0)
 
 

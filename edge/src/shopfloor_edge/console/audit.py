@@ -81,11 +81,22 @@ class AuditTrail:
             ).fetchall()
         return [AuditRow(*row) for row in rows]
 
-    def broken_at(self) -> int | None:
-        """Return the number of the first row that is not as it was written; None when all are."""
-        prev, expected = GENESIS, 1
+    def broken_at(self, last: int | None = None) -> int | None:
+        """Return the number of the first row that is not as it was written; None when all are.
+
+        Args:
+            last: how many of the newest rows to look at; None: all.
+        """
         with self._store.reading() as connection:
-            for fields in connection.execute("SELECT * FROM console_audit ORDER BY number"):
+            (count,) = connection.execute("SELECT MAX(number) FROM console_audit").fetchone()
+            begin = 0 if last is None else max(0, (count or 0) - last)
+            rows = connection.execute(
+                "SELECT * FROM console_audit WHERE number >= ? ORDER BY number", (begin,)
+            )
+            # Of a part, the row before it says what the first one follows.
+            before = rows.fetchone() if begin else None
+            prev, expected = (AuditRow(*before).digest, begin + 1) if before else (GENESIS, 1)
+            for fields in rows:
                 row = AuditRow(*fields)
                 values = {key: v for key, v in asdict(row).items() if key != "digest"}
                 if (row.number, row.prev, row.digest) != (expected, prev, _digest(values)):

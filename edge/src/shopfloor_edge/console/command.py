@@ -6,6 +6,7 @@ import argparse
 import getpass
 import sys
 import unicodedata
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -59,7 +60,7 @@ def _add(arguments: argparse.Namespace) -> None:
     except ValidationError as e:
         raise OperatorError(f"staff: {e.errors()[0]['msg']}") from e
     Staff(arguments.state).change(lambda people: [*_without(people, name), entry])
-    _trail(arguments.state).append(_HERE, "staff-add", subject=f"{name} {arguments.role}")
+    _note(arguments.state, "staff-add", f"{name} {arguments.role}")
     print(f"{name}: {arguments.role}" + (f", PIN {pin}" if arguments.make_pin else ""))
 
 
@@ -73,7 +74,7 @@ def _remove(arguments: argparse.Namespace) -> None:
     if staff.find(name) is None:
         raise OperatorError(f"{staff.path}: nobody is named {arguments.name!r}")
     staff.change(lambda people: _without(people, name))
-    _trail(arguments.state).append(_HERE, "staff-remove", subject=name)
+    _note(arguments.state, "staff-remove", name)
 
 
 def _qr(arguments: argparse.Namespace) -> None:
@@ -87,9 +88,9 @@ def _qr(arguments: argparse.Namespace) -> None:
     name = arguments.name
     if not name.isprintable() or not 1 <= len(name) <= 60:
         raise OperatorError(f"tablet's name is {name[:60]!r}, expected 1–60 printable characters")
-    store = Store(arguments.state)
-    secret = Tablets(store, _now).invite(name)
-    AuditTrail(store, _now).append(_HERE, "invite-tablet", subject=name)
+    with closing(Store(arguments.state)) as store:
+        secret = Tablets(store, _now).invite(name)
+    _note(arguments.state, "invite-tablet", name)
     link = f"{parts.scheme}://{parts.netloc}/enrol/{secret}"
     code = segno.make(link, error="m", micro=False)
     if arguments.svg is not None:
@@ -109,8 +110,9 @@ def _without(people: list[Entry], name: str) -> list[Entry]:
     return [entry for entry in people if entry.name.casefold() != name.casefold()]
 
 
-def _trail(state: Path) -> AuditTrail:
-    return AuditTrail(Store(state), _now)
+def _note(state: Path, action: str, subject: str) -> None:
+    with closing(Store(state)) as store:
+        AuditTrail(store, _now).append(_HERE, action, subject=subject)
 
 
 def _now() -> datetime:

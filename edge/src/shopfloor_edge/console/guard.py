@@ -87,15 +87,22 @@ class Guard:
         cookie = request.cookies.get(COOKIE, "")
         session = None
         if cookie and not path.startswith("/static/"):
-            used = QUIET.match(path) is None
+            used = QUIET.match(path) is None and _is_used(request)
             session = await run_in_threadpool(self._sessions.find, cookie, used=used)
         request.state.session = session
         request.state.visit = self._visit(request, session)
-        if session is None and OPEN.match(path) is None:
+        if session is None and OPEN.match(path) is None and not await self._may_listen(request):
             return _to_sign_in(request), receive
         if request.method in _READS:
             return None, receive
         return await self._judge_form(request, receive)
+
+    async def _may_listen(self, request: Request) -> bool:
+        # A tablet that waits for its next person still sounds: the stream holds counts, no words.
+        cookie = request.cookies.get(TABLET_COOKIE, "")
+        if request.url.path != "/live" or not cookie:
+            return False
+        return await run_in_threadpool(self._tablets.find, cookie) is not None
 
     async def _judge_form(
         self, request: Request, receive: Receive
@@ -174,6 +181,14 @@ def _to_sign_in(request: Request) -> Response:
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     going_back = f"?next={quote(here, safe='')}" if here != "/" and is_ours(here) else ""
     return RedirectResponse(f"/sign-in{going_back}", 303)
+
+
+def _is_used(request: Request) -> bool:
+    """Say whether a person did something; what an open page asks for by itself is no use of it."""
+    if request.method not in _READS:
+        return True
+    asks_for_page = "text/html" in request.headers.get("accept", "")
+    return asks_for_page and "hx-request" not in request.headers
 
 
 async def _read(request: Request) -> bytes | None:

@@ -20,9 +20,14 @@ Message = tuple[str, Mapping[str, object]]
 
 
 class Live:
-    """Hands messages to every open page. Lives on the server's event loop."""
+    """Hands messages to every open page. Lives on the server's event loop.
 
-    def __init__(self) -> None:
+    Args:
+        alive: whether there is anybody who would tell; without, the pages hear silence.
+    """
+
+    def __init__(self, alive: Callable[[], bool] = lambda: True) -> None:
+        self._alive = alive
         self._listeners: set[asyncio.Queue[Message | None]] = set()
         self._over = False
 
@@ -42,7 +47,11 @@ class Live:
     def close(self) -> None:
         """End every stream, so that the server can stop."""
         self._over = True
-        for queue in self._listeners:
+        self.drop()
+
+    def drop(self) -> None:
+        """Cut every stream; the pages come again by themselves."""
+        for queue in list(self._listeners):
             with contextlib.suppress(asyncio.QueueFull):
                 queue.put_nowait(None)
 
@@ -67,6 +76,8 @@ class Live:
                     if not still():
                         yield encode("over", {})
                         return
+                    if not self._alive():
+                        continue
                     message = ("beat", {})
                 if message is None:
                     return

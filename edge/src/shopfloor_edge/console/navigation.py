@@ -29,7 +29,7 @@ PLACES = (
     Place(
         "inspection", "/inspection", "M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13M15.5 15.5L21 21"
     ),
-    Place("health", "/health", "M3 12h4l2.5-6 4 12 2.5-6h5", Role.STAFF),
+    Place("health", "/health", "M3 12h4l2.5-6 4 12 2.5-6h5"),
 )
 
 

@@ -39,10 +39,14 @@ def make_pin() -> str:
             return pin
 
 
-def hash_pin(pin: str) -> str:
-    """Return what the staff file keeps of a PIN."""
+def hash_pin(pin: str, n: int = _N) -> str:
+    """Return what the staff file keeps of a PIN.
+
+    Args:
+        n: cost of scrypt, a power of two; only tests want another.
+    """
     salt = secrets.token_bytes(16)
-    return f"scrypt${_N}${_R}${_P}${salt.hex()}${_digest(pin, salt, (_N, _R, _P)).hex()}"
+    return f"scrypt${n}${_R}${_P}${salt.hex()}${_digest(pin, salt, (n, _R, _P)).hex()}"
 
 
 def is_pin(pin: str, kept: str | None) -> bool:

@@ -33,8 +33,6 @@ class Visit:
     theme: str
     csrf: str
     path: str
-    tablet: str = ""
-    """Name of the enrolled tablet; empty elsewhere."""
 
 
 class Templates:

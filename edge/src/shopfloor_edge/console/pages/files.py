@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, StreamingResponse
 
 from shopfloor_edge.console.desk import Desk
-from shopfloor_edge.console.guard import COOKIE
+from shopfloor_edge.console.guard import COOKIE, TABLET_COOKIE
 from shopfloor_edge.console.render import STATIC, static_url
 
 TYPES = {
@@ -35,10 +35,18 @@ def router(desk: Desk) -> APIRouter:
     async def live(request: Request) -> Response:
         if desk.live.full:
             raise HTTPException(503, "too many pages are open")
-        cookie = request.cookies[COOKIE]
+        if not desk.watcher.alive:
+            raise HTTPException(503, "alerts are not followed now")
+        session = request.state.session is not None
+        cookie = request.cookies[COOKIE if session else TABLET_COOKIE]
+
+        def still() -> bool:
+            if session:
+                return desk.sessions.find(cookie, used=False) is not None
+            return desk.tablets.find(cookie) is not None
+
         first = ("alerts", await run_in_threadpool(desk.watcher.first))
-        stream = desk.live.stream(lambda: desk.sessions.find(cookie, used=False) is not None, first)
-        return StreamingResponse(stream, media_type="text/event-stream")
+        return StreamingResponse(desk.live.stream(still, first), media_type="text/event-stream")
 
     return routes
 
@@ -63,6 +71,15 @@ def _add_files(routes: APIRouter, desk: Desk) -> None:
     def manifest() -> Response:
         body = json.dumps(_manifest(desk.site.site))
         return Response(body, media_type="application/manifest+json")
+
+    @routes.get("/sw.js")
+    def worker(request: Request) -> Response:
+        script = desk.page(request, "sw.js")
+        return Response(script.body, media_type="text/javascript")
+
+    @routes.get("/offline")
+    def offline(request: Request) -> Response:
+        return desk.page(request, "offline.html")
 
     @routes.get("/healthz")
     def healthy() -> Response:

@@ -21,6 +21,7 @@ from shopfloor_edge.console.wording import Words, words_of
 from shopfloor_edge.errors import AlertUnknownError
 from shopfloor_edge.journal.alerts import AlertRow
 
+EARLIER = 8
 SNOOZES_S = (900, 3600, 14_400)
 _DEEDS = {
     "acknowledged": (FeedbackAction.ACKNOWLEDGED, None),
@@ -86,8 +87,7 @@ def _act(desk: Desk, person: Person, alert_id: str, action: str) -> None:
     if action == "undo":
         deed = desk.deeds.undo(alert_id)
         if deed is not None:
-            detail = {"action": str(deed.action)}
-            desk.audit.append(person.name, "alert-undo", subject=alert_id, detail=detail)
+            _audit(desk, person, "undo", alert_id)
         return
     if action not in _DEEDS:
         raise HTTPException(400, "no such action")
@@ -95,7 +95,12 @@ def _act(desk: Desk, person: Person, alert_id: str, action: str) -> None:
     until = None if for_s is None else desk.clock().timestamp() + for_s
     _known(desk, alert_id)
     desk.deeds.do(alert_id, what, by=person.name, until=until)
-    desk.audit.append(person.name, f"alert-{what}", subject=alert_id)
+    _audit(desk, person, what, alert_id)
+
+
+def _audit(desk: Desk, person: Person, what: str, alert_id: str) -> None:
+    rule = _known(desk, alert_id).rule
+    desk.audit.append(person.name, f"alert-{what}", subject=rule, detail={"alert": alert_id})
 
 
 def _listed(desk: Desk, request: Request, start: int) -> dict[str, Any]:
@@ -106,12 +111,20 @@ def _listed(desk: Desk, request: Request, start: int) -> dict[str, Any]:
         "counts": counts,
         "cards": [_card(desk, shown, language) for shown in desk.standings.page(start)],
         "snoozed": [_card(desk, shown, language) for shown in desk.standings.snoozed()],
+        "earlier": _earlier(desk, language),
         "start": start,
         "size": PAGE,
         "snoozes": [(s, s // 60) for s in SNOOZES_S],
         "blind_since": desk.watcher.blind_since(),
         "quiet": desk.watcher.quiet(),
     }
+
+
+def _earlier(desk: Desk, language: str) -> list[Card]:
+    """Return what was settled last: whether it was so can still be said."""
+    pending = desk.deeds.pending()
+    rows = desk.alerts.settled(EARLIER)
+    return [_card(desk, Shown(row, pending.get(row.alert_id)), language) for row in rows]
 
 
 def _card(desk: Desk, shown: Shown, language: str) -> Card:

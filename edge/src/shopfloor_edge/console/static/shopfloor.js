@@ -57,6 +57,11 @@ const shopfloor = (() => {
       place.textContent = detail.open > 99 ? "99+" : detail.open;
       place.hidden = !detail.open;
     }
+    for (const place of document.querySelectorAll("[data-waiting]")) {
+      const text = detail.open === 1 ? place.dataset.one : place.dataset.other;
+      place.textContent = text.replace("{count}", detail.open);
+      place.hidden = !detail.open;
+    }
   }
   function connect() {
     source?.close();
@@ -96,6 +101,10 @@ const shopfloor = (() => {
   });
   times(document);
   setInterval(() => times(document), 15000);
+  const here = document.querySelector(".rail [aria-current]");
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - here.offsetWidth;
+  // Browsers offer this over HTTPS and on the machine itself only.
+  navigator.serviceWorker?.register("/sw.js").catch(() => {});
   if (body.dataset.live) {
     heard = Date.now();
     connect();
