@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
 from shopfloor_campaigns.adapters.metrics import CampaignMeter, DeviceCollector
+from shopfloor_edge.station.metrics import StationMetrics
 from shopfloor_edge.vision.metrics import VisionMetrics
 from shopfloor_ingest.adapters.metrics import FleetFamilies, PrometheusMeter
 from shopfloor_registry.adapters.metrics import PrometheusMeter as RegistryMeter
@@ -20,7 +21,7 @@ _SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
 
 
 def exported_metrics() -> frozenset[str]:
-    """Return the name of every series of our services and of a device's vision process."""
+    """Return the name of every series of our services and of a device's vision and station."""
     registry = CollectorRegistry()
     meter = PrometheusMeter(registry)
     meter.watch(queue_depth=lambda: 0, connected=lambda: True)
@@ -33,6 +34,7 @@ def exported_metrics() -> frozenset[str]:
         TrustExpiry(dict).describe(),
     )
     ours = [*registry.collect(), *FleetFamilies().all(), *VisionMetrics([]).registry.collect()]
+    ours += [*StationMetrics().registry.collect()]
     ours += [family for families in asked for family in families]
     return _sample_names(ours)
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from shopfloor_edge.doctor.findings import Level
 from shopfloor_edge.doctor.recipes import check_recipe
 from shopfloor_edge.journal.parts import read_known
 from shopfloor_edge.main import main
+from shopfloor_edge.station.keeper import Keeper
+from shopfloor_edge.station.recipe_file import load_recipe
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -104,3 +107,25 @@ def test_the_doctor_names_what_is_wrong_with_a_recipe(tmp_path):
     assert "golden-good.png: pass, expected fail" in misjudged[1].found
     assert [one.level for one in broken] == [Level.BAD]
     assert "staton" in broken[0].found
+
+
+def test_an_output_that_does_not_answer_keeps_no_word_from_the_others(tmp_path):
+    pytest.importorskip("asyncua")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"opc.tcp://127.0.0.1:{silent.getsockname()[1]}/plc"
+        tables = f'[outputs.opcua_client]\nendpoint = "{endpoint}"\nrun = "ns=1;s=run"\n'
+        tables += f'[outputs.opcua_server]\nendpoint = "opc.tcp://127.0.0.1:{free_port()}/x"'
+        files = StationFiles(tmp_path, tables=tables)
+        keeper = Keeper(load_recipe(files.recipe))
+        began = time.monotonic()
+
+        keeper.open()
+
+        assert time.monotonic() - began < 0.5
+
+        def has_server():
+            keeper.open()
+            return [name for name, _ in keeper._opened()] == ["opcua_server"]
+
+        wait_until(has_server, timeout_s=20, what="the other output")
+        keeper.close()

@@ -12,9 +12,11 @@ import importlib
 import json
 import logging
 import os
+import queue
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +40,10 @@ PORTS = ("mqtt", "opcua_server", "opcua_client", "gpio")
 
 
 class Keeper:
-    """Hands words on to the outputs; one that fails is opened again, the others go on."""
+    """Hands words on to the outputs; one that fails is opened again, the others go on.
+
+    Opening is done beside: a PLC that does not answer must not keep a stop from the others.
+    """
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
@@ -47,6 +52,8 @@ class Keeper:
         }
         self._retry_at_s = 0.0
         self._told = ""
+        self._opening: set[str] = set()
+        self._tried: queue.SimpleQueue[tuple[str, LineOutput | str]] = queue.SimpleQueue()
         self.signal = safe_signal(recipe.interlock, "starting")
 
     def lost(self, reason: str) -> LineSignal:
@@ -54,13 +61,16 @@ class Keeper:
         return safe_signal(self._recipe.interlock, reason)
 
     def open(self) -> None:
-        """Open what is not open, at most once a second."""
+        """Take what has been opened; begin to open what is not, at most once a second."""
+        while not self._tried.empty():
+            self._take_up(*self._tried.get_nowait())
         if time.monotonic() < self._retry_at_s:
             return
         self._retry_at_s = time.monotonic() + RETRY_S
         for name, output in self._outputs.items():
-            if output is None:
-                self._open(name)
+            if output is None and name not in self._opening:
+                self._opening.add(name)
+                threading.Thread(target=self._open, args=(name,), daemon=True).start()
 
     def show(self, signal: LineSignal) -> None:
         """Set what the line may do, on every output."""
@@ -89,19 +99,28 @@ class Keeper:
         return [(name, output) for name, output in self._outputs.items() if output is not None]
 
     def _open(self, name: str) -> None:
+        """Open an output; in a thread of its own, which hands it over and never speaks on it."""
         module = importlib.import_module(f"shopfloor_edge.inspection.outputs.{name}")
         spec = getattr(self._recipe.outputs, name)
         lost = safe_signal(self._recipe.interlock, "inspector lost")
         try:
-            output: LineOutput = module.open_output(spec, lost=lost, name=self._recipe.station)
-            output.show(self.signal)
+            self._tried.put((name, module.open_output(spec, lost=lost, name=self._recipe.station)))
         except OutputError as e:
-            if str(e) != self._told:
-                log.warning("output is not there", extra={"output": name, "reason": str(e)})
-            self._told = str(e)
+            self._tried.put((name, str(e)))
+        except Exception as e:
+            log.exception("output cannot be opened", extra={"output": name})
+            self._tried.put((name, str(e) or type(e).__name__))
+
+    def _take_up(self, name: str, found: LineOutput | str) -> None:
+        self._opening.discard(name)
+        if isinstance(found, str):
+            if found != self._told:
+                log.warning("output is not there", extra={"output": name, "reason": found})
+            self._told = found
             return
-        self._outputs[name] = output
+        self._outputs[name] = found
         log.info("output open", extra={"output": name})
+        self._try(name, lambda: found.show(self.signal))
 
     def _try(self, name: str, act: Any) -> None:
         try:

@@ -58,7 +58,7 @@ def features(backbone: onnx.ModelProto, *, takes_bytes: bool, scale: float) -> o
             nodes.append(_pool(around, small, by, step=by, pad=0))
         pooled.append(small if by > 1 else around)
     nodes.append(helper.make_node("Concat", pooled, [FEATURES], axis=1))
-    graph.initializer.append(numpy_helper.from_array(np.asarray(scale, np.float32), "eyes_scale"))
+    graph.initializer.append(numpy_helper.from_array(np.array(scale, np.float32), "eyes_scale"))
     _finish(
         model,
         nodes,
@@ -83,9 +83,9 @@ def scores(eyes: onnx.ModelProto, memory: Memory, limits: Levels) -> onnx.ModelP
         "bank": -2 * memory.bank[:, :, None, None],
         "bank_squares": (memory.bank**2).sum(1),
         "ones": np.full((1, count, 1, 1), 1, np.float32),
-        "count": np.asarray(count, np.float32),
-        "fail": np.asarray(limits.fail, np.float32),
-        "slope": np.asarray(slope, np.float32),
+        "count": np.array(count, np.float32),
+        "fail": np.array(limits.fail, np.float32),
+        "slope": np.array(slope, np.float32),
     }
     for name, value in constants.items():
         model.graph.initializer.append(numpy_helper.from_array(np.asarray(value, np.float32), name))

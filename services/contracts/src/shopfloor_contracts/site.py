@@ -14,11 +14,8 @@ from zoneinfo import available_timezones
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from shopfloor_contracts.base import Digest, Operator, Slug, refuse_twins
-<<<<<<< HEAD
 from shopfloor_contracts.console import ConsoleSpec
-=======
 from shopfloor_contracts.device_identity import IdentitySpec
->>>>>>> w-b
 from shopfloor_contracts.errors import SiteFileError
 from shopfloor_contracts.notify import NotifySpec
 from shopfloor_contracts.polygons import crosses_itself, has_area
