@@ -151,7 +151,8 @@ def test_our_own_distributions_are_apache_licensed():
 
 def test_a_review_is_of_a_distribution_that_needs_it():
     for name in REVIEWED.keys() & INSTALLED.keys():
-        assert any(REFUSED.search(text) for text in stated_licences(INSTALLED[name])), name
+        stated = stated_licences(INSTALLED[name])
+        assert not stated or any(REFUSED.search(text) for text in stated), name
 
 
 @pytest.mark.parametrize(
