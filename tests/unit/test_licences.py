@@ -32,6 +32,8 @@ REVIEWED = {
     # The licence field is the whole LICENSE.txt: BSD-3-Clause, and libgfortran's GPL-3.0 with the
     # GCC runtime library exception, which lets any program be linked with it.
     "scipy": "BSD-3-Clause AND GPL-3.0-or-later WITH GCC-exception-3.1",
+    # Its metadata names a file only, which is the MIT licence.
+    "pyrage": "MIT",
 }
 """Read by a person; name and what was found."""
 
@@ -83,7 +85,7 @@ def objections(found: dict[str, Distribution]) -> list[str]:
     for name, distribution in sorted(found.items()):
         stated = stated_licences(distribution)
         refused = [match for match in map(REFUSED.search, stated) if match]
-        if not stated:
+        if not stated and name not in REVIEWED:
             lines.append(f"{name}: states no licence")
         elif refused and name not in REVIEWED:
             lines.append(f"{name}: its licence says {refused[0].group()!r}")
@@ -149,7 +151,8 @@ def test_our_own_distributions_are_apache_licensed():
 
 def test_a_review_is_of_a_distribution_that_needs_it():
     for name in REVIEWED.keys() & INSTALLED.keys():
-        assert any(REFUSED.search(text) for text in stated_licences(INSTALLED[name])), name
+        stated = stated_licences(INSTALLED[name])
+        assert not stated or any(REFUSED.search(text) for text in stated), name
 
 
 @pytest.mark.parametrize(

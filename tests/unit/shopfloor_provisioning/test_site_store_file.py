@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from shopfloor_contracts.site import parse_site
+from shopfloor_contracts.site import SiteFile, parse_site
 from shopfloor_provisioning.compose import compose_all
 from shopfloor_provisioning.errors import StoreFileError
 from shopfloor_provisioning.job import Places
@@ -153,3 +153,23 @@ def test_a_file_that_is_no_toml_is_one_line(tmp_path):
     (problem,) = problems(tmp_path, "site = ")
 
     assert problem.startswith("not TOML: ")
+
+
+@pytest.mark.skipif(
+    not {"identity", "console"} <= SiteFile.model_fields.keys(),
+    reason="this version of the site file has no identity or no console",
+)
+def test_a_device_that_enrols_shows_its_own_certificate_to_broker_and_tablets(tmp_path):
+    places = PLACES.model_copy(update={"identity_url": "https://identity.example.org"})
+
+    site = composed(write(tmp_path, STORE), places)["counter-1"].site
+
+    assert site.identity.folder == "/etc/shopfloor/identity"
+    assert site.uplink.cert_file is None
+    assert site.console.cert_file == "/etc/shopfloor/identity/device.crt"
+
+
+def test_without_an_identity_service_the_certificate_is_named_for_the_broker(tmp_path):
+    site = composed(write(tmp_path, STORE))["counter-1"].site
+
+    assert site.uplink.cert_file == "/etc/shopfloor/identity/device.crt"

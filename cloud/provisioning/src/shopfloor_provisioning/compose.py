@@ -70,9 +70,9 @@ def _table(store: StoreFile, device: DeviceFile, places: Places, layout: Layout)
     _merge(sections, store.site_file)
     _merge(sections, device.site)
     uplink = _uplink(places, layout)
-    if places.identity_url is not None and "identity" in SiteFile.model_fields:
-        sections["identity"] = _identity(places.identity_url, layout)
-        _merge(_section(sections, "identity"), _section(device.site, "identity"))
+    if places.identity_url is not None:
+        _lay_below(sections, "identity", _identity(places.identity_url, layout))
+        _lay_below(sections, "console", _console(sections, device, layout))
     _merge(uplink, _section(sections, "uplink"))
     sections["uplink"] = uplink
     if device.model is not None:
@@ -87,6 +87,26 @@ def _table(store: StoreFile, device: DeviceFile, places: Places, layout: Layout)
         for rule in device.rules
     ]
     return sections
+
+
+def _lay_below(sections: Table, name: str, ours: Table) -> None:
+    """Put a section below what the operator wrote of it, where the device's version knows it."""
+    if ours and name in SiteFile.model_fields:
+        _merge(ours, _section(sections, name))
+        sections[name] = ours
+
+
+def _console(sections: Table, device: DeviceFile, layout: Layout) -> Table:
+    """Serve the tablets of the building, with the certificate that the device has enrolled for."""
+    # A key that is sealed to the TPM is no file that a web server can read.
+    sealed = _section(sections, "identity").get("key") == "tpm"
+    if sealed or "console" not in device.processes or device.connector == "local":
+        return {}
+    return {
+        "host": "0.0.0.0",  # noqa: S104 — tablets are in the building's network
+        "cert_file": str(layout.identity / "device.crt"),
+        "key_file": str(layout.identity / "device.key"),
+    }
 
 
 def _identity(url: str, layout: Layout) -> Table:

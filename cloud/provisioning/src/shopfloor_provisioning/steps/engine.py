@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from shopfloor_provisioning.errors import DeviceError
+from shopfloor_provisioning.errors import DeviceError, OperatorError, ProvisioningError
 from shopfloor_provisioning.machine import Machine
 from shopfloor_provisioning.steps.ports import Change, Step
 
@@ -37,8 +37,8 @@ def apply(machine: Machine, steps: Sequence[Step], tell: Tell) -> list[Differenc
     """Do what differs, step by step; return what was changed.
 
     Raises:
-        DeviceError: a step did not work, or still differs when it is done; names the step and
-            says what stands, so that the same command goes on from there.
+        ProvisioningError: a step did not work, or still differs when it is done; names the step
+            and says what stands, so that the same command goes on from there.
     """
     done: list[Difference] = []
     for step in steps:
@@ -52,6 +52,9 @@ def apply(machine: Machine, steps: Sequence[Step], tell: Tell) -> list[Differenc
             left = step.look(machine)
         except DeviceError as e:
             raise type(e)(machine.device, f"{step.name}: {e.complaint}; {_stands(done)}") from e
+        except ProvisioningError as e:
+            kind = OperatorError if isinstance(e, OperatorError) else ProvisioningError
+            raise kind(f"{machine.device}: {step.name}: {e}; {_stands(done)}") from e
         if left:
             raise DeviceError(
                 machine.device,

@@ -103,12 +103,17 @@ class Wheels:
         # The very set that was resolved: the cache may hold wheels of other sets.
         machine.must(f"{pip} install --quiet --no-index --no-deps {files}", wanted)
         machine.must(f"{pip} check", "wheels do not fit together")
-        own = f"chown -R {SERVICE}:{SERVICE} {_q(mine)} && " if self.owned else ""
+        # A folder of the caller's on this machine may be lost with the power; a device's may not.
+        own = (
+            f"chown -R {SERVICE}:{SERVICE} {_q(mine)} && sync -f {_q(mine)} &&"
+            if self.owned
+            else ""
+        )
         finish = f"""
           gi=/usr/lib/python3/dist-packages/gi
           site=$({_q(mine / "bin/python")} -c '{_PURELIB}')
           [ ! -d $gi ] || ln -sfn $gi "$site/gi"
-          touch {_q(mine / ".provisioned")} && {own} sync &&
+          touch {_q(mine / ".provisioned")} && {own}
           touch {_q(mine / COMPLETE)} && sync {_q(mine)}
         """
         machine.must(finish, "virtual environment")
