@@ -39,6 +39,11 @@ UNITS = next(
     ),
     REPOSITORY / "edge/systemd",
 )
+LAUNCHER = next(
+    path
+    for path in (UNITS / "launch.sh", REPOSITORY / "edge/src/shopfloor_edge/slots/launch.sh")
+    if path.is_file()
+)
 OWNER = f"root:{SERVICE}"
 SYSTEM_PYTHON = {"12": "3.11", "13": "3.13", "24.04": "3.12"}
 """What ``apt-get install python3`` brings, by release: wheels are chosen before it is there."""
@@ -142,6 +147,7 @@ class Plan:
             steps.append(Here(self.layout))
         else:
             steps.append(Wheels(self.layout, wheels, self.extras, self.owned))
+        steps.append(self._launcher())
         steps += self._files()
         if not self.is_image:
             steps.append(self._identity())
@@ -181,6 +187,12 @@ class Plan:
             Files("secrets", secrets, owner),
             Files("site file", tuple(site), owner),
         ]
+
+    def _launcher(self) -> Files:
+        """Beside the environments and of none: it starts them, and goes back from a bad one."""
+        content = LAUNCHER.read_bytes()
+        file = WantedFile(self.layout.launcher, content, "755")
+        return Files("launcher", (file,), OWNER if self.owned else None)
 
     def _programs(self, wheels: WheelSet | None, *, systemd: bool) -> Files:
         owner = "root:root" if self.owned else None

@@ -68,6 +68,11 @@ class Layout:
         return self.current / "bin/shopfloor-edge"
 
     @property
+    def launcher(self) -> PurePosixPath:
+        """Starts a process out of the environment in use, or out of one on trial."""
+        return self.product / "launch"
+
+    @property
     def wheels(self) -> PurePosixPath:
         """Wheels that were brought, so that a cut costs none twice."""
         return self.root / "var/cache/shopfloor/wheels"

@@ -20,7 +20,7 @@ COMMANDS = {
 def argv(process: str, layout: Layout) -> list[str]:
     """Return the command line of a process; the units say the same."""
     state = ["--state", str(layout.state)]
-    program = [str(layout.command), COMMANDS[process]]
+    program = [str(layout.launcher), COMMANDS[process]]
     if process == "sensors":
         return [*program, "--config", str(layout.settings / "sensors.toml"), *state]
     if process == "station":

@@ -44,7 +44,7 @@ class WheelSet:
     def digest(self) -> str:
         """Name of its virtual environment: the same wheels are the same folder."""
         lines = sorted(f"{wheel.sha256}  {wheel.path.name}" for wheel in self.wheels)
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @cache
