@@ -104,3 +104,19 @@ def test_a_revoked_device_is_refused_on_the_connection_that_it_has_open(
     with pytest.raises(UpdateDelayedError, match="403"):
         Campaigns(http, url, device.name, None).poll()
     http.close()
+
+
+def test_after_a_renewal_the_updater_shows_the_new_certificate(cloud, house, url, tmp_path):
+    (device,) = cloud.add(1)
+    identity = identity_of(house, tmp_path, device.name)
+    http = Http(str(house.authority.certificate), identity=identity)
+    campaigns = Campaigns(http, url, device.name, None)
+    campaigns.poll()
+    first = identity.pairs.current().serial
+
+    identity.renew()
+    house.parts.office.revoke(f"{first:x}", "old", "ada")
+    http.close()
+
+    assert campaigns.poll().sleep_s == 60.0
+    http.close()

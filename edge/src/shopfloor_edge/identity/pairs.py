@@ -85,6 +85,11 @@ class Pairs:
             found.not_valid_after_utc,
         )
 
+    def generation(self) -> str:
+        """Return a name that changes with every renewal, or nothing before the first pair."""
+        link = self.folder / CURRENT
+        return str(link.readlink()) if link.is_symlink() else ""
+
     def load(self, context: ssl.SSLContext) -> Pair:
         """Give a TLS context the pair in use; connections made from now on show it.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import urllib3
 
-from shopfloor_edge.errors import OperatorError, UpdateDelayedError
+from shopfloor_edge.errors import IdentityError, OperatorError, UpdateDelayedError
 from shopfloor_edge.identity.client import tls_context
 from shopfloor_edge.identity.device import Identity
 
@@ -36,6 +36,22 @@ class Stream:
     """Raises UpdateDelayedError where the connection ends too early."""
 
 
+class _Shown:
+    """A context that shows the certificate in use, also after a renewal."""
+
+    def __init__(self, identity: Identity, context: ssl.SSLContext) -> None:
+        self._identity, self.context = identity, context
+        self._generation = ""
+        self.keep_up()
+
+    def keep_up(self) -> None:
+        """Show what is in use now, at connections to come. Raises ``IdentityError``."""
+        generation = self._identity.pairs.generation()
+        if generation != self._generation or not generation:
+            self._identity.show(self.context)
+            self._generation = generation
+
+
 class Http:
     """A pool of connections. Follows no redirect: a token goes where it was meant to go.
 
@@ -45,6 +61,11 @@ class Http:
 
     def __init__(self, ca_file: str | None = None, *, identity: Identity | None = None) -> None:
         timeout = urllib3.Timeout(connect=CONNECT_S, read=SILENCE_S)
+        # Of our own services with a certificate, TLS 1.3 alone.
+        self._shown = None if identity is None else _Shown(identity, tls_context(ca_file))
+        secured = (
+            {"ca_certs": ca_file} if self._shown is None else {"ssl_context": self._shown.context}
+        )
         self._answering: set[urllib3.BaseHTTPResponse] = set()
         try:
             self._pool = urllib3.PoolManager(
@@ -52,7 +73,7 @@ class Http:
                 maxsize=2,
                 timeout=timeout,
                 retries=False,
-                **_tls(ca_file, identity),
+                **secured,
             )
         except OSError as e:
             raise OperatorError(f"updates: {ca_file}: {e.strerror or e}") from e
@@ -94,10 +115,12 @@ class Http:
             UpdateDelayedError: nobody answers.
         """
         try:
+            if self._shown is not None:
+                self._shown.keep_up()
             response = self._pool.request(
                 method, url, headers=dict(headers), body=body, preload_content=False, redirect=False
             )
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as e:
+        except (urllib3.exceptions.HTTPError, OSError, ValueError, IdentityError) as e:
             raise UpdateDelayedError(f"{url}: {_reason(e)}") from e
         whole = False
         self._answering.add(response)
@@ -119,15 +142,6 @@ class Http:
                 response.release_conn()
             else:
                 response.close()
-
-
-def _tls(ca_file: str | None, identity: Identity | None) -> dict[str, Any]:
-    """Return what the pool is told: of our own services with a certificate, TLS 1.3 alone."""
-    if identity is None:
-        return {"ca_certs": ca_file}
-    context = tls_context(ca_file)
-    identity.show(context)
-    return {"ssl_context": context}
 
 
 def _reason(error: Exception) -> str:
