@@ -7,9 +7,10 @@ import sqlite3
 
 import pytest
 
-from fakes.audit_room import keep_clips
+from fakes.audit_room import NOON_S, keep_clips
 from fakes.console_site import ConsoleSite, csrf
 from shopfloor_contracts.audits import AuditData
+from shopfloor_edge.journal.audits import AuditSums, read_audit_sums
 from shopfloor_edge.journal.ledger import read_audited
 from shopfloor_edge.journal.outbox import Outbox
 from shopfloor_edge.ledger_view import show_ledger
@@ -218,6 +219,17 @@ def test_the_ledger_says_what_people_measured(site, capsys):
     show_ledger(site.state, as_json=True)
 
     assert '"accuracy": 1.0' in capsys.readouterr().out
+
+
+def test_audits_of_clips_since_a_trial_began_are_its_evidence(site):
+    keep_clips(site.state, site.site.cameras[0], [1] * 10)
+    client = site.client()
+    answer_all(client, begin(client), lambda _: {"in": 2, "out": 0})
+
+    since, later = (read_audit_sums(site.state, from_s=at, to_s=4e9) for at in (NOON_S, NOON_S + 1))
+
+    assert since == AuditSums(agreed=10, missed=10)
+    assert later == AuditSums()
 
 
 def test_an_audit_can_be_dropped_and_its_clips_drawn_again(site):
