@@ -10,9 +10,9 @@ from pathlib import Path
 
 from shopfloor_provisioning.wheelhouse.closure import Closure, read_pins, resolve
 from shopfloor_provisioning.wheelhouse.errors import (
+    CollectError,
     IndexUnreachableError,
     WheelError,
-    CollectError,
     WheelsMissingError,
 )
 from shopfloor_provisioning.wheelhouse.metadata import Wheel

@@ -17,7 +17,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from shopfloor_provisioning.wheelhouse.closure import Closure
-from shopfloor_provisioning.wheelhouse.errors import WheelError, CollectError
+from shopfloor_provisioning.wheelhouse.errors import CollectError, WheelError
 from shopfloor_provisioning.wheelhouse.metadata import Wheel
 from shopfloor_provisioning.wheelhouse.own import EPOCH
 from shopfloor_provisioning.wheelhouse.pool import digest_of
