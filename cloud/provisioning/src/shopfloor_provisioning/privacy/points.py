@@ -70,7 +70,8 @@ def _no_picture_leaves() -> Guarantee:
 def _figures_only(facts: Facts) -> Guarantee:
     hosts = sorted({p.host for d in facts.devices for p in d.destinations if p.leaves_device})
     return Guarantee(
-        f"Beside their cameras devices speak to these and to no other: {', '.join(hosts) or 'nobody'}. "
+        "Beside their cameras devices speak to these and to no other: "
+        f"{', '.join(hosts) or 'nobody'}. "
         "Notices go only to hosts that the site file names; any other is refused when it is tried.",
         "The operating system looks names up and sets its clock by itself.",
         ("ss -tunp   # on the device: every connection and its process",),

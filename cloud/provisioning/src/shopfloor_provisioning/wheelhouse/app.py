@@ -10,9 +10,9 @@ from pathlib import Path
 
 from shopfloor_provisioning.wheelhouse.closure import Closure, read_pins, resolve
 from shopfloor_provisioning.wheelhouse.errors import (
+    CollectError,
     IndexUnreachableError,
     WheelError,
-    WheelhouseError,
     WheelsMissingError,
 )
 from shopfloor_provisioning.wheelhouse.metadata import Wheel
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except IndexUnreachableError as e:
         print(f"wheelhouse: {e}", file=sys.stderr)
         return 1
-    except WheelhouseError as e:
+    except CollectError as e:
         print("\n".join(f"wheelhouse: {line}" for line in str(e).splitlines()), file=sys.stderr)
         return 2
     print("\n".join(summary(filled, parsed.into)))
@@ -59,7 +59,7 @@ def fill(
 
     Raises:
         WheelsMissingError: all packages without a wheel, on all platforms, at once.
-        WheelhouseError: anything else that stops it.
+        CollectError: anything else that stops it.
     """
     pool = Pool(parsed.into)
     pins = read_pins(parsed.root / "constraints.txt")

@@ -1,6 +1,6 @@
-"""Errors of the wheelhouse.
+"""Errors of collecting a wheelhouse; using one has its own in ``shopfloor_provisioning.errors``.
 
-WheelhouseError
+CollectError
 ├── WheelsMissingError     a package cannot be had for a platform that we promise (exit 2)
 ├── PinError               constraints.txt and what is required disagree (exit 2)
 ├── PlatformError          a platform that we don't promise is asked for (exit 2)
@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shopfloor_provisioning.errors import ProvisioningError
 
-class WheelhouseError(Exception):
+
+class CollectError(ProvisioningError):
     """The wheelhouse is not complete."""
 
 
-class WheelsMissingError(WheelhouseError):
+class WheelsMissingError(CollectError):
     """Packages have no wheel for a promised platform."""
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -25,17 +27,17 @@ class WheelsMissingError(WheelhouseError):
         self.problems = list(problems)
 
 
-class PinError(WheelhouseError):
+class PinError(CollectError):
     """A package is not pinned, or pinned to what is not allowed."""
 
 
-class PlatformError(WheelhouseError):
+class PlatformError(CollectError):
     """A platform is asked for that we don't promise."""
 
 
-class WheelError(WheelhouseError):
+class WheelError(CollectError):
     """A file is not the wheel that it should be."""
 
 
-class IndexUnreachableError(WheelhouseError):
+class IndexUnreachableError(CollectError):
     """The package index does not answer."""

@@ -17,7 +17,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from shopfloor_provisioning.wheelhouse.closure import Closure
-from shopfloor_provisioning.wheelhouse.errors import WheelError, WheelhouseError
+from shopfloor_provisioning.wheelhouse.errors import CollectError, WheelError
 from shopfloor_provisioning.wheelhouse.metadata import Wheel
 from shopfloor_provisioning.wheelhouse.own import EPOCH
 from shopfloor_provisioning.wheelhouse.pool import digest_of
@@ -30,7 +30,7 @@ def write_sbom(closure: Closure, root: str) -> str:
 
     Raises:
         WheelError: a wheel states no licence.
-        WheelhouseError: the text does not hold to the schema.
+        CollectError: the text does not hold to the schema.
     """
     unlicensed = sorted(name for name, wheel in closure.wheels.items() if not wheel.licence)
     if unlicensed:
@@ -54,17 +54,15 @@ def check_sbom(text: str) -> None:
     """Hold a bill against CycloneDX 1.6's schema.
 
     Raises:
-        WheelhouseError: what does not hold, or the checker is not installed.
+        CollectError: what does not hold, or the checker is not installed.
     """
     try:
         complaint = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     except MissingOptionalDependencyException as e:
-        raise WheelhouseError(
-            "'pip install cyclonedx-python-lib[json-validation]' is needed"
-        ) from e
+        raise CollectError("'pip install cyclonedx-python-lib[json-validation]' is needed") from e
     if complaint is not None:
         first = complaint if not isinstance(complaint, Iterable) else next(iter(complaint))
-        raise WheelhouseError(f"the bill of materials is no CycloneDX 1.6: {first!r}"[:500])
+        raise CollectError(f"the bill of materials is no CycloneDX 1.6: {first!r}"[:500])
 
 
 def _component(wheel: Wheel) -> Component:
