@@ -252,6 +252,22 @@ def test_a_judge_without_its_network_is_named(files):
         ("p1 = 0.2", "p1 = 0.001", "p0 must be below p1"),
         ('kind = "frames"', 'kind = "settle"', "no motion to settle"),
         ('picture = "golden-good.png"', 'picture = "g"\nproduct = "x"', "no product is named 'x'"),
+        (
+            "[[watch]]",
+            '[outputs.opcua_server]\nendpoint = "opc.tcp://0.0.0.0:4840"\n[[watch]]',
+            "'opc.tcp://0.0.0.0:4840' is not this machine: a security table",
+        ),
+        (
+            'kind = "frames"',
+            'kind = "opcua"\nendpoint = "opc.tcp://plc:4840"\nnode = "ns=1;s=n"',
+            "'opc.tcp://plc:4840' is not this machine",
+        ),
+        (
+            "[[watch]]",
+            '[outputs.opcua_server.security]\ncertificate_file = "c"\nkey_file = "k"\n'
+            'trusted = ["p"]\nuser_key_file = "u"\n[[watch]]',
+            "user_certificate_file and user_key_file go together",
+        ),
     ],
 )
 def test_a_recipe_that_cannot_be_run_says_why(files, old, new, says):
@@ -269,3 +285,18 @@ def test_a_recipe_that_cannot_be_run_says_why(files, old, new, says):
 )
 def test_a_trigger_message_that_makes_no_sense_is_none(payload):
     assert parse_trigger(payload, 0.0) is None
+
+
+def test_certificates_are_looked_for_beside_the_recipe(files):
+    table = (
+        '[outputs.opcua_server]\nendpoint = "opc.tcp://0.0.0.0:4840"\n'
+        '[outputs.opcua_server.security]\ncertificate_file = "c.pem"\nkey_file = "/keys/k.pem"\n'
+        'trusted = ["plc.pem"]\n'
+    )
+    files.recipe.write_text(files.recipe.read_text() + table)
+
+    security = load_recipe(files.recipe).outputs.opcua_server.security
+
+    assert security.certificate_file == str(files.folder / "c.pem")
+    assert security.trusted == [str(files.folder / "plc.pem")]
+    assert security.key_file == "/keys/k.pem"
