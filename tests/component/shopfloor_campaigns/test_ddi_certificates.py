@@ -59,6 +59,7 @@ def test_the_updater_polls_with_its_certificate_and_no_token(cloud, house, url, 
     assert errand.deployment == str(device.action())
 
 
+@pytest.mark.attack("another device's deployment")
 def test_another_s_deployment_is_not_found_even_with_that_one_s_token(cloud, house, url, tmp_path):
     device, other = cloud.add(2)
     context = house.context(identity_of(house, tmp_path, device.name))
@@ -70,6 +71,7 @@ def test_another_s_deployment_is_not_found_even_with_that_one_s_token(cloud, hou
     assert without.json()["type"] == "urn:shopfloor:problem:unknown-device"
 
 
+@pytest.mark.attack("no certificate at the campaigns")
 def test_without_a_certificate_the_handshake_fails(house, url):
     with pytest.raises((httpx.TransportError, ssl.SSLError)):
         get(url, house.context(), "oslo.door")
@@ -87,6 +89,7 @@ def test_a_service_s_certificate_is_no_device_and_wants_a_token(cloud, house, ur
     assert (without.status_code, token.status_code) == (401, 200)
 
 
+@pytest.mark.attack("a revoked device at the campaigns")
 def test_a_revoked_device_is_refused_on_the_connection_that_it_has_open(
     cloud, house, url, tmp_path
 ):

@@ -119,6 +119,7 @@ def test_a_tap_on_one_tablet_shows_on_the_other(site, open_page):
     other.get_by_role("button", name="Undo").wait_for()
 
 
+@pytest.mark.attack("a script in an alert, in a browser")
 def test_a_script_in_an_alert_does_nothing(site, open_page, complaints):
     site.raise_alert(
         metric="camera", about=None, note="<img src=x onerror=\"document.title='owned'\">"

@@ -100,6 +100,7 @@ def test_a_device_that_has_counted_nothing_says_so(site):
     assert "Nothing has been counted today yet" in said
 
 
+@pytest.mark.attack("a path as a camera's name")
 def test_each_camera_has_its_figures_and_another_name_is_refused(site):
     count(site, 30)
     client = site.client()
@@ -182,6 +183,7 @@ def test_an_open_page_asks_for_pictures_and_hears_which_are_new(site):
 
 
 @pytest.mark.parametrize("path", ["/today", "/cameras", "/cameras/now", "/today/heat/entrance.svg"])
+@pytest.mark.attack("pictures without signing in")
 def test_nobody_sees_figures_or_pictures_without_signing_in(path, site):
     answer = site.client(None).get(path)
 

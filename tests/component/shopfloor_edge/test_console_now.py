@@ -247,6 +247,7 @@ def test_no_alert_means_nothing_while_nobody_watches(site, clock):
     assert "Nothing to do" not in page
 
 
+@pytest.mark.attack("a script in an alert")
 def test_a_script_in_what_an_alert_says_stays_text(site):
     site.raise_alert(metric="camera", about=None, camera="aisle", note=SCRIPT)
     site.raise_alert(2)
@@ -346,6 +347,7 @@ def test_pages_speak_the_person_s_language(site):
     assert '<html lang="de" data-theme="dark">' in page
 
 
+@pytest.mark.attack("a script in a camera's name")
 def test_a_camera_s_name_with_a_script_is_refused_by_the_site_file():
     text = SITE.replace('name = "aisle"', f"name = '{SCRIPT}'")
 

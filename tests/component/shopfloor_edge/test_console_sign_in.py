@@ -73,6 +73,7 @@ def test_a_wrong_name_or_pin_is_refused_and_audited(site, name, pin):
     assert actions(site) == ["sign-in-refused"]
 
 
+@pytest.mark.attack("guessing a PIN")
 def test_guessing_a_pin_waits_longer_and_longer(site, clock):
     client = site.client(None)
     waits = []
@@ -87,6 +88,7 @@ def test_guessing_a_pin_waits_longer_and_longer(site, clock):
     assert waits == [15, 30, 60]
 
 
+@pytest.mark.attack("the right PIN among guesses")
 def test_the_right_pin_is_refused_too_while_a_guesser_waits(site):
     client = site.client(None)
     for _ in range(5):
@@ -95,6 +97,7 @@ def test_the_right_pin_is_refused_too_while_a_guesser_waits(site):
     assert site.sign_in(client, "Ana", PIN).status_code == 429
 
 
+@pytest.mark.attack("locking the staff out")
 def test_who_guesses_from_outside_locks_nobody_out_of_the_store_s_tablets(site):
     tablet, stranger = site.client(None), site.client(None)
     enrol(site, tablet)
@@ -105,6 +108,7 @@ def test_who_guesses_from_outside_locks_nobody_out_of_the_store_s_tablets(site):
     assert site.sign_in(tablet, "Ana", PIN).status_code == 303
 
 
+@pytest.mark.attack("guessing names")
 def test_one_address_cannot_try_many_names(site):
     client = site.client(None)
 
@@ -114,6 +118,7 @@ def test_one_address_cannot_try_many_names(site):
     assert set(codes[20:]) == {429}
 
 
+@pytest.mark.attack("session fixation")
 def test_a_cookie_that_was_planted_before_signing_in_is_worth_nothing_after(site):
     client = site.client(None)
     client.cookies.set(COOKIE, "planted-by-somebody-else", domain="127.0.0.1")
@@ -185,12 +190,14 @@ def test_who_is_removed_from_the_staff_is_signed_out(site):
 
 
 @pytest.mark.parametrize(("name", "code"), [("Ana", 403), ("Ben", 200), ("Ines", 200), (None, 303)])
+@pytest.mark.attack("a role that is too low")
 def test_a_role_that_is_too_low_is_refused(site, name, code):
     answer = site.client(name).get("/health/rollback/model")
 
     assert answer.status_code == code
 
 
+@pytest.mark.attack("a forged form (CSRF)")
 def test_a_form_without_its_token_is_refused_and_audited(site):
     client = site.client("Ana")
 
@@ -210,6 +217,7 @@ def test_a_form_without_its_token_is_refused_and_audited(site):
     assert actions(site).count("form-refused") == 4
 
 
+@pytest.mark.attack("a sign-in form of another site")
 def test_a_sign_in_form_of_another_site_is_refused(site):
     client = site.client(None)
 
@@ -218,6 +226,7 @@ def test_a_sign_in_form_of_another_site_is_refused(site):
     assert answer.status_code == 403
 
 
+@pytest.mark.attack("a tablet link used twice")
 def test_an_enrolment_link_works_once(site):
     first, second = site.client(None), site.client(None)
     link = enrol(site, first)
@@ -270,6 +279,7 @@ def test_many_addresses_together_try_no_more_than_a_few():
 
 
 @pytest.mark.parametrize("place", ["//evil.example", "/\\evil.example", "https://evil.example"])
+@pytest.mark.attack("being led to another site")
 def test_signing_in_leads_to_no_other_site(site, place):
     client = site.client(None)
     form = {"csrf": csrf(client.get("/sign-in").text), "name": "Ana", "pin": PIN, "next": place}
@@ -277,6 +287,7 @@ def test_signing_in_leads_to_no_other_site(site, place):
     assert client.post("/sign-in", data=form).headers["location"] == "/"
 
 
+@pytest.mark.attack("a huge form")
 def test_a_form_that_is_far_too_large_is_refused(site):
     client = site.client("Ana")
 
@@ -323,6 +334,7 @@ def test_the_newest_rows_of_the_audit_trail_are_checked_alone(site):
     assert site.desk.audit.broken_at(last=100) == 3
 
 
+@pytest.mark.attack("a broken staff file")
 def test_a_staff_file_that_is_not_understood_lets_nobody_in(site):
     client = site.client("Ana")
     (site.state / "staff.json").write_text(json.dumps({"people": [{"name": "Eve"}]}))

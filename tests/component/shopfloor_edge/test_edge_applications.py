@@ -258,6 +258,7 @@ def test_an_application_that_cannot_be_loaded_fails_its_self_test(good):
     assert "a module of the wrong version" in test.detail
 
 
+@pytest.mark.attack("a wheel that nobody signed")
 def test_a_wheel_that_is_not_what_the_manifest_says_is_not_installed(good, tmp_path):
     content = bytearray(good[0].read_bytes())
     entry = read_wheel_set(good[0]).entries[1]

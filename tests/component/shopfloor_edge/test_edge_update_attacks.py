@@ -8,6 +8,7 @@ from fakes.ota_attacks import ATTACKS, CONTENT, Victim, mount
 
 
 @pytest.mark.parametrize("attack", sorted(ATTACKS))
+@pytest.mark.attack("updates: forged, replayed, frozen, endless")
 def test_an_attack_is_refused(attack):
     assert mount(attack)
 

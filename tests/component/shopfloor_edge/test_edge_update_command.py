@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from fakes.ota import TufRepository, bundle, custom, light_model, write_site
 from shopfloor_edge.main import main
 
@@ -30,6 +32,7 @@ def test_a_signed_bundle_of_a_folder_is_staged(tmp_path, capsys):
     assert (attempt["release"]["digest"], attempt["step"]) == (digest, "staged")
 
 
+@pytest.mark.attack("a bundle changed on a USB stick")
 def test_a_changed_bundle_of_a_folder_is_refused(tmp_path, capsys):
     repository, digest, command = prepared(tmp_path)
     place = repository.place(TARGET, digest)

@@ -149,6 +149,7 @@ def lets_in(broker, context) -> bool:
         client.close()
 
 
+@pytest.mark.attack("another device's topics")
 def test_a_device_writes_its_own_topics_and_no_other_s(house, broker, tmp_path):
     device = house.enrolled(tmp_path / "door")
     client = Client(broker, house.context(device))
@@ -168,6 +169,7 @@ def test_a_device_writes_its_own_topics_and_no_other_s(house, broker, tmp_path):
     assert list(rights.values()) == [True, False, False, False]
 
 
+@pytest.mark.attack("another device's acknowledgements")
 def test_a_device_hears_its_own_acknowledgements_only(house, broker, tmp_path):
     door = Client(broker, house.context(house.enrolled(tmp_path / "door")))
     till = Client(broker, house.context(house.enrolled(tmp_path / "till", "oslo/till")))
@@ -189,6 +191,7 @@ def test_a_device_hears_its_own_acknowledgements_only(house, broker, tmp_path):
     assert till.heard == []
 
 
+@pytest.mark.attack("no certificate at the broker")
 def test_no_certificate_old_tls_and_a_stranger_are_refused(house, broker, tmp_path):
     device = house.enrolled(tmp_path / "door")
     old = house.context(device)
@@ -209,6 +212,7 @@ def test_no_certificate_old_tls_and_a_stranger_are_refused(house, broker, tmp_pa
         client.close()
 
 
+@pytest.mark.attack("a revoked certificate at the broker")
 def test_sighup_makes_2_0_11_refuse_a_revoked_device_but_leaves_its_connection(
     house, broker, tmp_path
 ):
@@ -226,6 +230,7 @@ def test_sighup_makes_2_0_11_refuse_a_revoked_device_but_leaves_its_connection(
     live.close()
 
 
+@pytest.mark.attack("a revoked device's open connection")
 def test_a_restart_ends_the_revoked_device_s_open_connection(layout, house, broker, tmp_path):
     door = house.enrolled(tmp_path / "door")
     live = Client(broker, house.context(door))

@@ -78,6 +78,7 @@ def test_a_console_s_hosts_come_from_the_token_and_stay_at_renewal(house, tmp_pa
     assert ExtendedKeyUsageOID.SERVER_AUTH in uses
 
 
+@pytest.mark.attack("an enrolment token is used again")
 def test_a_replayed_token_is_refused_and_audited(house, tmp_path):
     invitation = house.invite()
     house.device(tmp_path / "first").enrol(invitation)
@@ -90,6 +91,7 @@ def test_a_replayed_token_is_refused_and_audited(house, tmp_path):
     assert not (tmp_path / "second" / "current").exists()
 
 
+@pytest.mark.attack("a token on another machine")
 def test_a_token_for_another_serial_is_refused_and_dies_of_five_tries(house, tmp_path):
     invitation = house.invite()
     thief = Invitation(invitation.token, "STOLEN")
@@ -105,6 +107,7 @@ def test_a_token_for_another_serial_is_refused_and_dies_of_five_tries(house, tmp
     assert said == ["token-other-serial"] * 5 + ["token-dead"]
 
 
+@pytest.mark.attack("an old token")
 def test_a_token_that_is_too_old_is_refused(house, tmp_path):
     invitation = house.invite(minutes=5)
     house.clock.ahead = timedelta(minutes=6)
@@ -113,6 +116,7 @@ def test_a_token_that_is_too_old_is_refused(house, tmp_path):
         house.device(tmp_path / "device").enrol(invitation)
 
 
+@pytest.mark.attack("a made-up token")
 def test_an_unknown_token_is_refused_and_does_not_fill_the_audit_log(house, tmp_path):
     token = f"sfe_{'0' * 12}_{'A' * 43}"
 
@@ -122,6 +126,7 @@ def test_an_unknown_token_is_refused_and_does_not_fill_the_audit_log(house, tmp_
     assert house.audited() == []
 
 
+@pytest.mark.attack("a certificate under another name")
 def test_a_request_for_another_name_is_refused(house, tmp_path):
     intruder = house.device(tmp_path / "device", "oslo/till")
 
@@ -139,6 +144,7 @@ WEAK = {
 
 
 @pytest.mark.parametrize("kind", WEAK)
+@pytest.mark.attack("a weak key")
 def test_a_weak_or_foreign_key_is_refused_by_its_name(house, kind):
     answer = ask(house, "/api/v1/enrol", enrol_body(house, csr_with(WEAK[kind]())))
 
@@ -149,6 +155,7 @@ def test_a_weak_or_foreign_key_is_refused_by_its_name(house, kind):
     assert kind in answer.json()["detail"]
 
 
+@pytest.mark.attack("somebody else's key")
 def test_a_request_that_its_key_did_not_sign_is_refused(house):
     good = new_request("oslo/door").csr
     der = bytearray(x509.load_pem_x509_csr(good.encode()).public_bytes(serialization.Encoding.DER))
@@ -161,6 +168,7 @@ def test_a_request_that_its_key_did_not_sign_is_refused(house):
     assert "csr-invalid" in answer.json()["type"]
 
 
+@pytest.mark.attack("a huge request")
 def test_a_huge_request_is_refused_before_it_is_read(house):
     long = ask(house, "/api/v1/enrol", enrol_body(house, "A" * 9000))
     huge = ask(house, "/api/v1/enrol", enrol_body(house, "A" * 100_000))
@@ -181,6 +189,7 @@ def test_a_clock_that_is_a_day_off_is_one_clear_line(house, tmp_path, days, said
     assert refusals(house) == [("refuse enrol", "oslo/door")]
 
 
+@pytest.mark.attack("no certificate at the identity service")
 def test_without_a_certificate_nothing_is_renewed_and_no_secret_is_told(house):
     body = {"csr": new_request("oslo/door").csr, "at": datetime.now(UTC).isoformat()}
 
@@ -208,6 +217,7 @@ def test_a_renewed_certificate_has_a_new_key_and_the_old_one_stays_good(house, t
         assert client.post("/api/v1/nonces").status_code == 201
 
 
+@pytest.mark.attack("renewal under another device's name")
 def test_a_device_cannot_renew_under_another_s_name(house, tmp_path):
     device = house.enrolled(tmp_path / "device")
     body = {"csr": new_request("oslo/till").csr, "at": datetime.now(UTC).isoformat()}
@@ -219,6 +229,7 @@ def test_a_device_cannot_renew_under_another_s_name(house, tmp_path):
     assert refusals(house) == [("refuse renew", "oslo/door")]
 
 
+@pytest.mark.attack("a revoked certificate at the identity service")
 def test_a_revoked_certificate_is_refused_at_once_and_on_the_list(house, tmp_path):
     device = house.enrolled(tmp_path / "device")
     with httpx.Client(verify=house.context(device), base_url=house.url) as client:
@@ -245,6 +256,7 @@ def test_a_device_that_enrols_again_loses_what_it_had(house, tmp_path):
         lost.renew()
 
 
+@pytest.mark.attack("an expired certificate")
 def test_an_expired_certificate_does_not_get_past_the_handshake(house, tmp_path):
     # The authority's clock was a month behind when it signed: today that certificate has ended.
     house.clock.ahead = timedelta(days=-31)
@@ -258,6 +270,7 @@ def test_an_expired_certificate_does_not_get_past_the_handshake(house, tmp_path)
         device.renew()
 
 
+@pytest.mark.attack("old TLS and a stranger's certificate")
 def test_tls_1_2_and_strangers_certificates_are_refused(house, tmp_path):
     old = house.context()
     old.maximum_version = ssl.TLSVersion.TLSv1_2

@@ -79,6 +79,7 @@ def test_secrets_are_given_for_a_quote_that_fits_the_policy_and_stay_sealed(tmp_
         assert house.audited()[-1][1] == "secrets"
 
 
+@pytest.mark.attack("a secret for a machine that booted something else")
 def test_after_another_boot_no_secret_is_given_and_that_is_audited(tmp_path, tcti):
     with attested(tmp_path, p7=[ZERO]).serving() as house:
         device = house.enrolled(tmp_path / "door", key="tpm", tpm=tcti, quote_pcrs=[0, 7])
@@ -123,6 +124,7 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("how", FORGERIES)
+@pytest.mark.attack("a forged quote")
 def test_a_forged_quote_is_refused(tmp_path, tcti, how):
     with attested(tmp_path, p7=[ZERO]).serving() as house:
         device = house.enrolled(tmp_path / "door", key="tpm", tpm=tcti)
@@ -138,6 +140,7 @@ def test_a_forged_quote_is_refused(tmp_path, tcti, how):
     assert again.json()["type"] == "urn:shopfloor:problem:nonce-refused"
 
 
+@pytest.mark.attack("a replayed quote")
 def test_an_old_quote_under_a_fresh_nonce_is_refused(tmp_path, tcti):
     with attested(tmp_path, p7=[ZERO]).serving() as house:
         device = house.enrolled(tmp_path / "door", key="tpm", tpm=tcti)
