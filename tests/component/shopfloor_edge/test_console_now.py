@@ -277,6 +277,7 @@ def test_a_script_in_what_an_alert_says_stays_text(site):
         "/now/clip/..%2F..%2Fstate.db",
     ],
 )
+@pytest.mark.attack("a path out of a folder")
 def test_no_address_leads_out_of_its_folder(site, path):
     (site.state / "pictures").mkdir()
     client = site.client("Ana")
@@ -286,6 +287,7 @@ def test_no_address_leads_out_of_its_folder(site, path):
     assert answer.status_code == 404
 
 
+@pytest.mark.attack("a clip outside of its folder")
 def test_a_clip_outside_the_state_folder_is_none(site, tmp_path):
     (tmp_path / "other.webp").write_bytes(b"RIFF")
     alert = site.raise_alert()

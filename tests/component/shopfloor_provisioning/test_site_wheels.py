@@ -79,6 +79,7 @@ def test_a_platform_that_is_missing_is_named_with_those_that_are_there(wheelhous
         find_wheels(wheelhouse, "3.13", "aarch64", ())
 
 
+@pytest.mark.attack("a damaged wheel in the wheelhouse")
 def test_a_damaged_wheel_is_refused(wheelhouse):
     with (wheelhouse / PLATFORM / "needed-1.2-py3-none-any.whl").open("ab") as file:
         file.write(b"x")
@@ -87,6 +88,7 @@ def test_a_damaged_wheel_is_refused(wheelhouse):
         find(wheelhouse)
 
 
+@pytest.mark.attack("sums that name another folder")
 def test_sums_that_name_another_folder_are_refused(wheelhouse):
     sums = wheelhouse / PLATFORM / "SHA256SUMS"
     sums.write_text(sums.read_text().replace("  needed", "  ../needed"))
