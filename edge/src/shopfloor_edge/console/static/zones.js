@@ -43,28 +43,6 @@
     timer = setTimeout(preview, 250);
   }
 
-  // Where two edges of a closed polygon that are no neighbours meet.
-  function crossing(points) {
-    for (let i = 0; i < points.length; i++) {
-      for (let j = i + 2; j < points.length; j++) {
-        if ((j + 1) % points.length === i) continue;
-        const [a, b] = [points[i], points[(i + 1) % points.length]];
-        const [c, d] = [points[j], points[(j + 1) % points.length]];
-        const at = meet(a, b, c, d);
-        if (at) return { at, edges: [[a, b], [c, d]] };
-      }
-    }
-    return null;
-  }
-  function meet(a, b, c, d) {
-    const [r, s] = [[b[0] - a[0], b[1] - a[1]], [d[0] - c[0], d[1] - c[1]]];
-    const across = r[0] * s[1] - r[1] * s[0];
-    if (Math.abs(across) < 1e-12) return null;
-    const t = ((c[0] - a[0]) * s[1] - (c[1] - a[1]) * s[0]) / across;
-    const u = ((c[0] - a[0]) * r[1] - (c[1] - a[1]) * r[0]) / across;
-    return t >= 0 && t <= 1 && u >= 0 && u <= 1 ? [a[0] + t * r[0], a[1] + t * r[1]] : null;
-  }
-
   function free(sort) {
     const names = drawn[SORTS[sort]].map((one) => one.name);
     let number = 1;
@@ -95,7 +73,7 @@
       const top = points.reduce((best, p) => (p[1] < best[1] ? p : best));
       geometry.label(group, [Math.min(900, Math.max(100, top[0])), Math.max(34, top[1] - 12)], one.name);
       body(make("polygon", { points: points.join(" "), class: "body" }, group), "zone", index);
-      crossed = crossed || crossing(one.polygon);
+      crossed = crossed || geometry.crossing(one.polygon, true);
     });
     drawn.slots.forEach((one, index) => {
       const group = group_of("slot", index);
@@ -113,7 +91,7 @@
     });
     if (draft?.points.length) {
       make("polyline", { points: draft.points.map(place).join(" "), class: "draft" });
-      crossed = crossed || open_crossing(draft.points);
+      crossed = crossed || geometry.crossing(draft.points, false);
     }
     show_crossing(crossed);
     handles();
@@ -126,16 +104,6 @@
   }
   function group_of(sort, index) {
     return geometry.make("g", { class: chosen === key(sort, index) ? "chosen" : "" }, svg);
-  }
-  // The edges that are drawn already, without the one that will close the area.
-  function open_crossing(points) {
-    for (let i = 0; i + 1 < points.length; i++) {
-      for (let j = i + 2; j + 1 < points.length; j++) {
-        const at = meet(points[i], points[i + 1], points[j], points[j + 1]);
-        if (at) return { at, edges: [[points[i], points[i + 1]], [points[j], points[j + 1]]] };
-      }
-    }
-    return null;
   }
   function show_crossing(crossed) {
     root.querySelector("[data-crossing]").hidden = crossed === null;
@@ -210,16 +178,15 @@
     event.stopPropagation();
     const before = JSON.stringify(drawn), from = at_of(event);
     chosen = key(sort, index);
-    const moved = (e) => { if (e.pointerId === event.pointerId) { drawn = JSON.parse(before); move(at_of(e), from); render(); } };
-    const ended = (e) => {
-      if (e.pointerId !== event.pointerId) return;
-      for (const [name, listener] of listeners) window.removeEventListener(name, listener);
-      if (e.type === "pointercancel") drawn = JSON.parse(before);
+    geometry.follow(event, (e) => {
+      drawn = JSON.parse(before);
+      move(at_of(e), from);
+      render();
+    }, (e, taken) => {
+      if (taken) drawn = JSON.parse(before);
       else if (JSON.stringify(drawn) !== before) { past.push(before); future = []; }
       changed();
-    };
-    const listeners = [["pointermove", moved], ["pointerup", ended], ["pointercancel", ended]];
-    for (const [name, listener] of listeners) window.addEventListener(name, listener);
+    });
     render();
   }
   function grab(node, set, sort, index) {
@@ -267,18 +234,15 @@
     const at = at_of(event);
     if (mode === "zone") return zone_tap(at);
     if (draft) return finish_if_wide([draft.points[0], at]);
-    draft = { points: [at], pointer: event.pointerId };
-    const moved = (e) => { if (draft && e.pointerId === event.pointerId) { draft.points[1] = at_of(e); render(); } };
-    const ended = (e) => {
-      if (e.pointerId !== event.pointerId) return;
-      for (const [name, listener] of listeners) window.removeEventListener(name, listener);
-      if (!draft || e.type === "pointercancel") { draft = null; return render(); }
+    draft = { points: [at] };
+    geometry.follow(event, (e) => {
+      if (draft) { draft.points[1] = at_of(e); render(); }
+    }, (e, taken) => {
+      if (!draft || taken) { draft = null; return render(); }
       const to = at_of(e);
       draft.points = near(draft.points[0], to) > TAP ? [draft.points[0], to] : [draft.points[0]];
       if (draft.points.length === 2) finish_if_wide(draft.points); else render();
-    };
-    const listeners = [["pointermove", moved], ["pointerup", ended], ["pointercancel", ended]];
-    for (const [name, listener] of listeners) window.addEventListener(name, listener);
+    });
     render();
   }
   function finish_if_wide(points) {
@@ -291,7 +255,7 @@
     const closes = points.length >= 3 && near(points[0], at) < 40;
     if (closes) {
       // An area across itself is refused where it is drawn, with the place shown.
-      if (!crossing(points)) return finish(points);
+      if (!geometry.crossing(points, true)) return finish(points);
       return render();
     }
     if (points.length < 64) draft = { points: [...points, at] };
