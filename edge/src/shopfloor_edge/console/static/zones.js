@@ -43,6 +43,15 @@
     timer = setTimeout(preview, 250);
   }
 
+  const list = zone_list(root, texts, {
+    drawn: () => drawn,
+    trial: () => trial,
+    steps: () => `${past.length}/${future.length}`,
+    chosen: (sort, index) => chosen === key(sort, index),
+    choose: (sort, index) => { chosen = sort && key(sort, index); render(); },
+    change: (step) => change(() => step(drawn)),
+  });
+
   function free(sort) {
     const names = drawn[SORTS[sort]].map((one) => one.name);
     let number = 1;
@@ -96,8 +105,8 @@
     show_crossing(crossed);
     handles();
     if (focused) svg.querySelector(`[data-handle="${focused}"]`)?.focus();
-    list();
-    const bad = crossed !== null || invalid_names();
+    list.render();
+    const bad = crossed !== null || list.invalid();
     root.querySelector("[data-do=undo]").disabled = !past.length && !draft;
     root.querySelector("[data-do=redo]").disabled = !future.length;
     root.querySelector("[data-do=save]").disabled = bad || JSON.stringify(drawn) === saved || Boolean(draft);
@@ -275,71 +284,6 @@
     if (sort === "zone") add("zone", { polygon: [[0.35, 0.35], [0.65, 0.35], [0.65, 0.65], [0.35, 0.65]], analytics: ["occupancy"] });
     if (sort === "slot") add("slot", { box: [0.4, 0.4, 0.6, 0.6], expects: "" });
     svg.querySelector(`[data-handle="${sort}-${drawn[SORTS[sort]].length - 1}-p0"]`)?.focus();
-  }
-
-  // The list beside: names, directions, what is computed, and what the trial says.
-  const SLUG = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-  function invalid_names() {
-    return Object.keys(SORTS).some((sort) => {
-      const names = drawn[SORTS[sort]].map((one) => one.name);
-      return names.some((name, n) => !SLUG.test(name) || names.indexOf(name) !== n);
-    });
-  }
-  let listed = "";
-  function list() {
-    const shape = JSON.stringify(Object.keys(SORTS).map((sort) => drawn[SORTS[sort]].length)) + past.length + "/" + future.length;
-    const things = root.querySelector("[data-things]");
-    if (shape !== listed && !things.contains(document.activeElement)) {
-      listed = shape;
-      things.replaceChildren();
-      for (const sort of Object.keys(SORTS)) drawn[SORTS[sort]].forEach((_, index) => things.append(item(sort, index)));
-    }
-    root.querySelector("[data-empty]").hidden = things.children.length > 0;
-    for (const node of things.children) {
-      const { sort, index } = node.dataset, one = drawn[SORTS[sort]][index];
-      if (!one) continue;
-      node.classList.toggle("chosen", chosen === key(sort, index));
-      node.querySelector("[data-name]").setAttribute("aria-invalid", String(!SLUG.test(one.name)));
-      node.querySelector("[data-trial]").textContent = told(sort, one.name);
-    }
-  }
-  function told(sort, name) {
-    const figures = trial?.[SORTS[sort]]?.[name];
-    if (!figures || !trial.frames) return "";
-    return texts[sort === "line" ? "countedLine" : "countedZone"].replace(/\{(\w+)\}/g, (_, which) => figures[which]);
-  }
-  function item(sort, index) {
-    const node = document.getElementById("thing").content.cloneNode(true).firstElementChild;
-    const one = drawn[SORTS[sort]][index];
-    node.dataset.sort = sort;
-    node.dataset.index = index;
-    node.querySelector("[data-sort]").textContent = texts[`sort${sort[0].toUpperCase()}${sort.slice(1)}`];
-    for (const part of node.querySelectorAll("[data-of]")) part.hidden = part.dataset.of !== sort;
-    const name = node.querySelector("[data-name]");
-    name.value = one.name;
-    name.addEventListener("change", () => change(() => { drawn[SORTS[sort]][index].name = name.value.trim().toLowerCase(); }));
-    node.querySelector("[data-remove]").addEventListener("click", () => {
-      document.activeElement.blur();
-      chosen = null;
-      change(() => drawn[SORTS[sort]].splice(index, 1));
-    });
-    if (sort === "line") node.querySelector("[data-flip]").addEventListener("click", () => change(() => {
-      const line = drawn.lines[index];
-      [line.a, line.b] = [line.b, line.a];
-    }));
-    if (sort === "zone") for (const box of node.querySelectorAll("[data-analytic]")) {
-      box.checked = one.analytics.includes(box.value);
-      box.addEventListener("change", () => change(() => {
-        drawn.zones[index].analytics = [...node.querySelectorAll("[data-analytic]:checked")].map((b) => b.value);
-      }));
-    }
-    if (sort === "slot") {
-      const expects = node.querySelector("[data-expects]");
-      expects.value = one.expects;
-      expects.addEventListener("change", () => change(() => { drawn.slots[index].expects = expects.value.trim(); }));
-    }
-    node.addEventListener("focusin", () => { chosen = key(sort, index); render(); });
-    return node;
   }
 
   async function send(address) {
