@@ -162,10 +162,14 @@ check-console: setup ## the staff's console in Chromium, with axe-core from npm 
 	@test -e var/npm/node_modules/axe-core || ! command -v npm >/dev/null || npm install --silent \
 	  --prefix var/npm axe-core@4.14.1 || echo "no axe-core at hand: our own checks only"
 	@$(PY)/python -m pytest -q tests/component/shopfloor_edge/test_console_sign_in.py \
-	  tests/component/shopfloor_edge/test_console_now.py tests/component/shopfloor_edge/test_console_browser.py
+	  tests/component/shopfloor_edge/test_console_now.py tests/component/shopfloor_edge/test_console_browser.py \
+	  tests/component/shopfloor_edge/test_console_figures.py
 
 bench-console: setup ## the console's first page, 20 tablets, 10,000 alerts: var/bench/console.json
 	@$(PY)/python tests/perf/bench_console.py
+
+bench-pictures: setup ## what live pictures cost a camera: var/bench/pictures.json
+	@$(PY)/python tests/perf/bench_pictures.py
 
 soak: setup ## eight cameras with faults into the vision process: var/bench/soak.json (MINUTES=10)
 	@$(PY)/python tests/perf/soak.py --minutes $(or $(MINUTES),10)

@@ -37,3 +37,4 @@ CREATE INDEX IF NOT EXISTS rollup_shelf_stretch ON rollup_shelf (bucket_s, bucke
 CREATE INDEX IF NOT EXISTS rollup_inspection_stretch ON rollup_inspection (bucket_s, bucket_start);
 CREATE INDEX IF NOT EXISTS rollup_defect_stretch ON rollup_defect (bucket_s, bucket_start);
 CREATE INDEX IF NOT EXISTS rollup_alert_stretch ON rollup_alert (bucket_s, bucket_start);
+CREATE INDEX IF NOT EXISTS rollup_feedback_stretch ON rollup_feedback (bucket_s, bucket_start);

@@ -11,6 +11,7 @@ import pytest
 from fakes.detector import make_clip, make_zoo, zoo_environment
 from shopfloor_contracts.events import Kind
 from shopfloor_edge.journal.alertbook import AlertBook
+from shopfloor_edge.journal.history import read_heat, read_history
 from shopfloor_edge.journal.outbox import Outbox
 
 SITE = """site = "s"
@@ -169,3 +170,28 @@ def test_the_alert_book_knows_the_alert_and_where_its_clip_lies(run):
     book.close()
     assert (row.rule, row.camera, row.about, row.state) == ("keep-out", "door", "all", "open")
     assert (run / row.evidence).is_file()
+
+
+def test_the_history_says_what_the_events_say(run, events):
+    history = read_history(run, from_s=0, to_s=1e11)
+
+    kept = {kind: [one for one in history if one.kind == kind] for kind in ("dwell", "queue")}
+    told = [zone for data in of(events, "dwell") for zone in data.zones]
+    queued = [zone for data in of(events, "queue") for zone in data.zones]
+    assert sum(one.figures["entries"] for one in kept["dwell"]) == sum(z.entries for z in told) == 1
+    assert sum(one.figures["people_s"] for one in kept["queue"]) == pytest.approx(
+        sum(zone.people_s for zone in queued), abs=0.01
+    )
+    heat = read_heat(run, "door", from_s=0, to_s=1e11)
+    assert sum(heat) / 10 == pytest.approx(sum(d.people_s for d in of(events, "heat")), abs=0.5)
+
+
+def test_there_is_a_masked_picture_and_a_background(run):
+    pictures = run / "pictures"
+
+    assert {path.name for path in pictures.iterdir()} == {"door.jpg", "door.empty.jpg"}
+    for name in ("door.jpg", "door.empty.jpg"):
+        grey = cv2.imread(str(pictures / name), cv2.IMREAD_GRAYSCALE)
+        # Noise all over the camera's picture, and blocks where the person is.
+        assert cv2.Laplacian(grey[22:70, 22:58], cv2.CV_64F).std() < 30
+        assert cv2.Laplacian(grey[:, 75:], cv2.CV_64F).std() > 60

@@ -103,7 +103,7 @@ def test_what_was_backed_up_is_restored_by_command_into_an_empty_database(kept, 
     done = other.run("restore", "--from", str(file))
 
     assert (made.returncode, done.returncode) == (0, 0), made.stderr + done.stderr
-    assert made.stdout.startswith("4 events, schema 0004, ")
+    assert made.stdout.startswith("4 events, schema 0005, ")
     assert "restored from" in done.stdout
     assert other.content() == kept.content()
     assert file.stat().st_mode & 0o777 == 0o600
@@ -213,7 +213,7 @@ def test_a_backup_of_a_newer_schema_is_refused(kept, other, tmp_path):
         connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
     back_up(kept.engine, tmp_path / "newer", now=NOW)
 
-    with pytest.raises(BackupError, match="schema is 0999, this version knows up to 0004"):
+    with pytest.raises(BackupError, match="schema is 0999, this version knows up to 0005"):
         restore(other.engine, tmp_path / "newer", force=True)
 
 

@@ -12,6 +12,7 @@ from shopfloor_edge.journal.alertbook import AlertBook, keep_evidence, read_verd
 from shopfloor_edge.journal.alerts import Standing
 from shopfloor_edge.journal.database import connect, transaction
 from shopfloor_edge.journal.outbox import Draft, Outbox
+from shopfloor_edge.vision.recorder import RETRY_S, Recorder
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 NOON_S = NOON.timestamp()
@@ -79,6 +80,23 @@ def test_what_the_disk_refuses_is_in_neither_book_nor_outbox(book, tmp_path):
 
     assert (book.open(10), outbox.waiting(0, 10)) == ([], [])
     outbox.close()
+
+
+def test_alert_and_event_wait_together_for_a_disk_that_refuses_and_then_come_once(book, tmp_path):
+    now_s = [0.0]
+    recorder = Recorder(tmp_path, max_rows=100, max_bytes=10**7, clock=lambda: now_s[0])
+    disk = connect(tmp_path, durable=True)
+    full = "CREATE TRIGGER full BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, 'full'); END"
+    disk.execute(full)
+    recorder.record([Draft(alert(), SOURCE, NOON)])
+    refused = book.open(10)
+
+    disk.execute("DROP TRIGGER full")
+    now_s[0] += RETRY_S + 1
+    recorder.record([])
+
+    assert (refused, [row.rule for row in book.open(10)]) == ([], ["queue-long"])
+    assert (recorder.committed, recorder.close()) == (1, 0)
 
 
 def test_an_alert_whose_condition_went_by_settles_itself_without_a_verdict(book, tmp_path):

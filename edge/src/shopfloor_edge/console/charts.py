@@ -49,15 +49,18 @@ class Chart:
     """Hours below."""
 
 
-def chart_of(hours: Sequence[Hour], written: Callable[[float], str]) -> Chart:
+def chart_of(
+    hours: Sequence[Hour], written: Callable[[float], str], *, round_to: float = 1.0
+) -> Chart:
     """Lay out a day by the hour.
 
     Args:
-        written: a value as people read it.
+        written: a value as short as an axis has room for.
+        round_to: of which the lines are round multiples: 60 for seconds.
     """
     shown = _padded(hours)
     values = [value for one in hours for value in (one.now, one.usual) if value is not None]
-    step = _step(max([*values, 0.0]))
+    step = _step(max([*values, 0.0]) / round_to) * round_to
     top = max(1, math.ceil(max([*values, 0.0]) / step)) * step
     room = HEIGHT - TOP - BOTTOM
     slot = (WIDTH - LEFT - RIGHT) / len(shown)
@@ -120,10 +123,10 @@ def heat_svg(cells: Sequence[int]) -> str:
         row, column = divmod(number, HEAT_COLUMNS)
         share = math.sqrt(cell / most)
         # From yellow to deep red, and ever less to see through.
-        green = round(214 - 190 * share)
+        colour = f"rgb({round(255 - 70 * share)},{round(214 - 190 * share)},20)"
         rects.append(
             f'<rect x="{column}" y="{row}" width="1.02" height="1.02"'
-            f' fill="rgb({round(255 - 70 * share)},{green},20)" fill-opacity="{share * 0.85:.2f}"/>'
+            f' fill="{colour}" fill-opacity="{0.2 + share * 0.6:.2f}"/>'
         )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {HEAT_COLUMNS} {HEAT_ROWS}"'

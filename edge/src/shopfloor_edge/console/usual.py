@@ -7,7 +7,7 @@ nor a bad day.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 
@@ -187,8 +187,7 @@ def _is_watched(one: Stretch) -> bool:
     return one.covered_s >= COVERED_MIN * one.window_s > 0
 
 
-def coverage_of(stretches: Iterable[Stretch], which: Callable[[Stretch], bool]) -> float | None:
+def coverage_of(stretches: Sequence[Stretch]) -> float | None:
     """Return the share of the time that was observed; None where nothing is known."""
-    found = [one for one in stretches if which(one)]
-    window_s = sum(one.window_s for one in found)
-    return sum(one.covered_s for one in found) / window_s if window_s else None
+    window_s = sum(one.window_s for one in stretches)
+    return sum(one.covered_s for one in stretches) / window_s if window_s else None

@@ -27,6 +27,13 @@ from shopfloor_edge.console.usual import (
 )
 from shopfloor_edge.journal.history import Stretch, read_heat, read_history
 
+SORTS = {
+    Kind.TRAFFIC: "line",
+    Kind.OCCUPANCY: "zone",
+    Kind.QUEUE: "zone",
+    Kind.DWELL: "zone",
+    Kind.SHELF: "slot",
+}
 ALIKE = 0.05
 """A difference of less is called "as usual"."""
 DAYS_SURE = 2
@@ -50,9 +57,10 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """All figures of one line, zone or slot, of one kind."""
+    """All figures of one line, zone or slot."""
 
-    kind: str
+    sort: str
+    """line, zone or slot."""
     about: str
     figures: Sequence[Shown]
     coverage: float | None
@@ -90,7 +98,7 @@ def _shown(desk: Desk, request: Request, camera: str) -> dict[str, Any]:
     groups = _groups(figures_of(days, desk.templates.zone), days[0], measured, language)
     compared = max((shown.figure.days for one in groups for shown in one.figures), default=0)
     empty = desk.state / PICTURES / f"{spec.name}.empty.jpg"
-    heat = coverage_of(days[0], lambda one: one.kind == Kind.HEAT)
+    seen = [one for one in days[0] if one.kind != Kind.HEAT]
     return {
         "cameras": [one.name for one in desk.site.cameras],
         "camera": spec,
@@ -100,8 +108,8 @@ def _shown(desk: Desk, request: Request, camera: str) -> dict[str, Any]:
         "days": compared,
         "weeks": WEEKS,
         "basis": basis,
-        "covered": coverage_of(days[0], lambda one: one.kind != Kind.HEAT),
-        "has_heat": heat is not None,
+        "covered": coverage_of(seen),
+        "has_heat": len(seen) < len(days[0]),
         "has_picture": empty.is_file(),
         "stamp": int(desk.clock().timestamp() // 60),
     }
@@ -125,15 +133,18 @@ def _groups(
     measured: dict[tuple[str, str], Measured],
     language: str,
 ) -> list[Group]:
-    def place(figure: Figure) -> tuple[int, str]:
-        return list(Kind).index(figure.measure.kind), figure.about
+    def place(figure: Figure) -> tuple[str, str]:
+        return SORTS[figure.measure.kind], figure.about
 
     groups = []
-    for (_, about), found in groupby(sorted(figures, key=place), place):
+    for (sort, about), found in groupby(sorted(figures, key=place), place):
         shown = [_figure(figure, language) for figure in found]
-        kind = shown[0].figure.measure.kind
-        coverage = coverage_of(today, lambda s, k=kind, a=about: (s.kind, s.about) == (k, a))  # type: ignore[misc]
-        groups.append(Group(str(kind), about, shown, coverage, measured.get((kind, about))))
+        kinds = {one.figure.measure.kind for one in shown}
+        its = [one for one in today if one.about == about and one.kind in kinds]
+        told = (measured.get((kind, about)) for kind in sorted(kinds))
+        groups.append(
+            Group(sort, about, shown, coverage_of(its), next((one for one in told if one), None))
+        )
     return groups
 
 
@@ -147,7 +158,11 @@ def _figure(figure: Figure, language: str) -> Shown:
         change=change,
         tone=tone,
         sign=sign,
-        chart=chart_of(figure.hours, write),
+        chart=chart_of(
+            figure.hours,
+            _clock if figure.measure.unit == "duration" else write,
+            round_to=60.0 if figure.measure.unit == "duration" else 1.0,
+        ),
         rows=[
             (
                 f"{one.hour}:00",
@@ -182,7 +197,7 @@ def _writer(unit: str, language: str) -> Callable[[float], str]:
             seconds = round(value)
             if seconds < 60:
                 return texts.say(language, "today.seconds", count=seconds)
-            return f"{seconds // 60}:{seconds % 60:02d} min"
+            return f"{_clock(value)} min"
         if unit == "share":
             return f"{number(value * 100, 0 if value >= 0.1 or value == 0 else 1)} %"
         if unit == "people":
@@ -190,3 +205,7 @@ def _writer(unit: str, language: str) -> Callable[[float], str]:
         return number(value, 0)
 
     return write
+
+
+def _clock(seconds: float) -> str:
+    return f"{round(seconds) // 60}:{round(seconds) % 60:02d}"

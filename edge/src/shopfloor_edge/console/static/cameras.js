@@ -14,7 +14,7 @@
       image.src = `/pictures/${card.dataset.camera}.jpg?at=${camera.stamp}`;
       const time = card.querySelector("[data-taken]");
       time.dateTime = new Date(camera.stamp).toISOString();
-      window.shopfloor?.times(card);
+      shopfloor.times(card);
     }
     card.querySelector("[data-live]").hidden = !camera.live;
     card.querySelector("[data-old]").hidden = camera.live;
