@@ -18,6 +18,9 @@ _ORDER = """
  ORDER BY (state = 'open') DESC, (state = 'open' AND escalated_at IS NOT NULL) DESC,
  CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, raised_at DESC, alert_id
 """
+# Names are sorted, not rows, and those out of the console's index.
+_NAMES = f"SELECT alert_id FROM alerts WHERE {_SHOWN} {_ORDER} LIMIT {PAGE} OFFSET ?"  # noqa: S608
+_PAGE_OF = f"alert_id IN ({_NAMES}) {_ORDER}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Standings:
 
     def page(self, offset: int = 0) -> list[Shown]:
         """Return ``PAGE`` alerts from ``offset`` on, in the order of need."""
-        return self._shown(f"{_SHOWN} {_ORDER} LIMIT {PAGE} OFFSET ?", offset)
+        return self._shown(_PAGE_OF, offset)
 
     def snoozed(self) -> list[Shown]:
         """Return what is snoozed, the next to wake first."""

@@ -48,6 +48,8 @@ CREATE TABLE IF NOT EXISTS console_audit (
     prev TEXT NOT NULL UNIQUE,
     digest TEXT NOT NULL UNIQUE
 );
+CREATE INDEX IF NOT EXISTS console_alerts ON alerts
+    (settled, state, severity, escalated_at, raised_at, alert_id);
 CREATE TRIGGER IF NOT EXISTS console_audit_no_update BEFORE UPDATE ON console_audit
 BEGIN SELECT RAISE(ABORT, 'console_audit can be added to only'); END;
 CREATE TRIGGER IF NOT EXISTS console_audit_no_delete BEFORE DELETE ON console_audit

@@ -89,5 +89,39 @@ const geometry = (() => {
     }
   }
 
-  return { NS, make, overlay, inward, line, label, show };
+  // Where two edges that are no neighbours meet, of an area that is closed or still being drawn.
+  function crossing(points, closed) {
+    const edges = points.map((p, n) => [p, points[(n + 1) % points.length]]).slice(0, closed ? undefined : -1);
+    for (let i = 0; i < edges.length; i++) {
+      for (let j = i + 2; j < edges.length; j++) {
+        if (closed && i === 0 && j === edges.length - 1) continue;
+        const at = meet(...edges[i], ...edges[j]);
+        if (at) return { at, edges: [edges[i], edges[j]] };
+      }
+    }
+    return null;
+  }
+
+  function meet(a, b, c, d) {
+    const [r, s] = [[b[0] - a[0], b[1] - a[1]], [d[0] - c[0], d[1] - c[1]]];
+    const across = r[0] * s[1] - r[1] * s[0];
+    if (Math.abs(across) < 1e-12) return null;
+    const t = ((c[0] - a[0]) * s[1] - (c[1] - a[1]) * s[0]) / across;
+    const u = ((c[0] - a[0]) * r[1] - (c[1] - a[1]) * r[0]) / across;
+    return t >= 0 && t <= 1 && u >= 0 && u <= 1 ? [a[0] + t * r[0], a[1] + t * r[1]] : null;
+  }
+
+  // Follows the finger or mouse of a pointerdown until it is lifted, or the browser takes it away.
+  function follow(down, moved, ended) {
+    const on = (event) => {
+      if (event.pointerId !== down.pointerId) return;
+      if (event.type === "pointermove") return moved(event);
+      for (const name of names) window.removeEventListener(name, on);
+      ended(event, event.type === "pointercancel");
+    };
+    const names = ["pointermove", "pointerup", "pointercancel"];
+    for (const name of names) window.addEventListener(name, on);
+  }
+
+  return { NS, make, crossing, follow, overlay, inward, line, label, show };
 })();

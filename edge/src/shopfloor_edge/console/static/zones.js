@@ -43,27 +43,14 @@
     timer = setTimeout(preview, 250);
   }
 
-  // Where two edges of a closed polygon that are no neighbours meet.
-  function crossing(points) {
-    for (let i = 0; i < points.length; i++) {
-      for (let j = i + 2; j < points.length; j++) {
-        if ((j + 1) % points.length === i) continue;
-        const [a, b] = [points[i], points[(i + 1) % points.length]];
-        const [c, d] = [points[j], points[(j + 1) % points.length]];
-        const at = meet(a, b, c, d);
-        if (at) return { at, edges: [[a, b], [c, d]] };
-      }
-    }
-    return null;
-  }
-  function meet(a, b, c, d) {
-    const [r, s] = [[b[0] - a[0], b[1] - a[1]], [d[0] - c[0], d[1] - c[1]]];
-    const across = r[0] * s[1] - r[1] * s[0];
-    if (Math.abs(across) < 1e-12) return null;
-    const t = ((c[0] - a[0]) * s[1] - (c[1] - a[1]) * s[0]) / across;
-    const u = ((c[0] - a[0]) * r[1] - (c[1] - a[1]) * r[0]) / across;
-    return t >= 0 && t <= 1 && u >= 0 && u <= 1 ? [a[0] + t * r[0], a[1] + t * r[1]] : null;
-  }
+  const list = zone_list(root, texts, {
+    drawn: () => drawn,
+    trial: () => trial,
+    steps: () => `${past.length}/${future.length}`,
+    chosen: (sort, index) => chosen === key(sort, index),
+    choose: (sort, index) => { chosen = sort && key(sort, index); render(); },
+    change: (step) => change(() => step(drawn)),
+  });
 
   function free(sort) {
     const names = drawn[SORTS[sort]].map((one) => one.name);
@@ -95,7 +82,7 @@
       const top = points.reduce((best, p) => (p[1] < best[1] ? p : best));
       geometry.label(group, [Math.min(900, Math.max(100, top[0])), Math.max(34, top[1] - 12)], one.name);
       body(make("polygon", { points: points.join(" "), class: "body" }, group), "zone", index);
-      crossed = crossed || crossing(one.polygon);
+      crossed = crossed || geometry.crossing(one.polygon, true);
     });
     drawn.slots.forEach((one, index) => {
       const group = group_of("slot", index);
@@ -113,29 +100,19 @@
     });
     if (draft?.points.length) {
       make("polyline", { points: draft.points.map(place).join(" "), class: "draft" });
-      crossed = crossed || open_crossing(draft.points);
+      crossed = crossed || geometry.crossing(draft.points, false);
     }
     show_crossing(crossed);
     handles();
     if (focused) svg.querySelector(`[data-handle="${focused}"]`)?.focus();
-    list();
-    const bad = crossed !== null || invalid_names();
+    list.render();
+    const bad = crossed !== null || list.invalid();
     root.querySelector("[data-do=undo]").disabled = !past.length && !draft;
     root.querySelector("[data-do=redo]").disabled = !future.length;
     root.querySelector("[data-do=save]").disabled = bad || JSON.stringify(drawn) === saved || Boolean(draft);
   }
   function group_of(sort, index) {
     return geometry.make("g", { class: chosen === key(sort, index) ? "chosen" : "" }, svg);
-  }
-  // The edges that are drawn already, without the one that will close the area.
-  function open_crossing(points) {
-    for (let i = 0; i + 1 < points.length; i++) {
-      for (let j = i + 2; j + 1 < points.length; j++) {
-        const at = meet(points[i], points[i + 1], points[j], points[j + 1]);
-        if (at) return { at, edges: [[points[i], points[i + 1]], [points[j], points[j + 1]]] };
-      }
-    }
-    return null;
   }
   function show_crossing(crossed) {
     root.querySelector("[data-crossing]").hidden = crossed === null;
@@ -210,16 +187,15 @@
     event.stopPropagation();
     const before = JSON.stringify(drawn), from = at_of(event);
     chosen = key(sort, index);
-    const moved = (e) => { if (e.pointerId === event.pointerId) { drawn = JSON.parse(before); move(at_of(e), from); render(); } };
-    const ended = (e) => {
-      if (e.pointerId !== event.pointerId) return;
-      for (const [name, listener] of listeners) window.removeEventListener(name, listener);
-      if (e.type === "pointercancel") drawn = JSON.parse(before);
+    geometry.follow(event, (e) => {
+      drawn = JSON.parse(before);
+      move(at_of(e), from);
+      render();
+    }, (e, taken) => {
+      if (taken) drawn = JSON.parse(before);
       else if (JSON.stringify(drawn) !== before) { past.push(before); future = []; }
       changed();
-    };
-    const listeners = [["pointermove", moved], ["pointerup", ended], ["pointercancel", ended]];
-    for (const [name, listener] of listeners) window.addEventListener(name, listener);
+    });
     render();
   }
   function grab(node, set, sort, index) {
@@ -267,18 +243,15 @@
     const at = at_of(event);
     if (mode === "zone") return zone_tap(at);
     if (draft) return finish_if_wide([draft.points[0], at]);
-    draft = { points: [at], pointer: event.pointerId };
-    const moved = (e) => { if (draft && e.pointerId === event.pointerId) { draft.points[1] = at_of(e); render(); } };
-    const ended = (e) => {
-      if (e.pointerId !== event.pointerId) return;
-      for (const [name, listener] of listeners) window.removeEventListener(name, listener);
-      if (!draft || e.type === "pointercancel") { draft = null; return render(); }
+    draft = { points: [at] };
+    geometry.follow(event, (e) => {
+      if (draft) { draft.points[1] = at_of(e); render(); }
+    }, (e, taken) => {
+      if (!draft || taken) { draft = null; return render(); }
       const to = at_of(e);
       draft.points = near(draft.points[0], to) > TAP ? [draft.points[0], to] : [draft.points[0]];
       if (draft.points.length === 2) finish_if_wide(draft.points); else render();
-    };
-    const listeners = [["pointermove", moved], ["pointerup", ended], ["pointercancel", ended]];
-    for (const [name, listener] of listeners) window.addEventListener(name, listener);
+    });
     render();
   }
   function finish_if_wide(points) {
@@ -291,7 +264,7 @@
     const closes = points.length >= 3 && near(points[0], at) < 40;
     if (closes) {
       // An area across itself is refused where it is drawn, with the place shown.
-      if (!crossing(points)) return finish(points);
+      if (!geometry.crossing(points, true)) return finish(points);
       return render();
     }
     if (points.length < 64) draft = { points: [...points, at] };
@@ -311,71 +284,6 @@
     if (sort === "zone") add("zone", { polygon: [[0.35, 0.35], [0.65, 0.35], [0.65, 0.65], [0.35, 0.65]], analytics: ["occupancy"] });
     if (sort === "slot") add("slot", { box: [0.4, 0.4, 0.6, 0.6], expects: "" });
     svg.querySelector(`[data-handle="${sort}-${drawn[SORTS[sort]].length - 1}-p0"]`)?.focus();
-  }
-
-  // The list beside: names, directions, what is computed, and what the trial says.
-  const SLUG = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-  function invalid_names() {
-    return Object.keys(SORTS).some((sort) => {
-      const names = drawn[SORTS[sort]].map((one) => one.name);
-      return names.some((name, n) => !SLUG.test(name) || names.indexOf(name) !== n);
-    });
-  }
-  let listed = "";
-  function list() {
-    const shape = JSON.stringify(Object.keys(SORTS).map((sort) => drawn[SORTS[sort]].length)) + past.length + "/" + future.length;
-    const things = root.querySelector("[data-things]");
-    if (shape !== listed && !things.contains(document.activeElement)) {
-      listed = shape;
-      things.replaceChildren();
-      for (const sort of Object.keys(SORTS)) drawn[SORTS[sort]].forEach((_, index) => things.append(item(sort, index)));
-    }
-    root.querySelector("[data-empty]").hidden = things.children.length > 0;
-    for (const node of things.children) {
-      const { sort, index } = node.dataset, one = drawn[SORTS[sort]][index];
-      if (!one) continue;
-      node.classList.toggle("chosen", chosen === key(sort, index));
-      node.querySelector("[data-name]").setAttribute("aria-invalid", String(!SLUG.test(one.name)));
-      node.querySelector("[data-trial]").textContent = told(sort, one.name);
-    }
-  }
-  function told(sort, name) {
-    const figures = trial?.[SORTS[sort]]?.[name];
-    if (!figures || !trial.frames) return "";
-    return texts[sort === "line" ? "countedLine" : "countedZone"].replace(/\{(\w+)\}/g, (_, which) => figures[which]);
-  }
-  function item(sort, index) {
-    const node = document.getElementById("thing").content.cloneNode(true).firstElementChild;
-    const one = drawn[SORTS[sort]][index];
-    node.dataset.sort = sort;
-    node.dataset.index = index;
-    node.querySelector("[data-sort]").textContent = texts[`sort${sort[0].toUpperCase()}${sort.slice(1)}`];
-    for (const part of node.querySelectorAll("[data-of]")) part.hidden = part.dataset.of !== sort;
-    const name = node.querySelector("[data-name]");
-    name.value = one.name;
-    name.addEventListener("change", () => change(() => { drawn[SORTS[sort]][index].name = name.value.trim().toLowerCase(); }));
-    node.querySelector("[data-remove]").addEventListener("click", () => {
-      document.activeElement.blur();
-      chosen = null;
-      change(() => drawn[SORTS[sort]].splice(index, 1));
-    });
-    if (sort === "line") node.querySelector("[data-flip]").addEventListener("click", () => change(() => {
-      const line = drawn.lines[index];
-      [line.a, line.b] = [line.b, line.a];
-    }));
-    if (sort === "zone") for (const box of node.querySelectorAll("[data-analytic]")) {
-      box.checked = one.analytics.includes(box.value);
-      box.addEventListener("change", () => change(() => {
-        drawn.zones[index].analytics = [...node.querySelectorAll("[data-analytic]:checked")].map((b) => b.value);
-      }));
-    }
-    if (sort === "slot") {
-      const expects = node.querySelector("[data-expects]");
-      expects.value = one.expects;
-      expects.addEventListener("change", () => change(() => { drawn.slots[index].expects = expects.value.trim(); }));
-    }
-    node.addEventListener("focusin", () => { chosen = key(sort, index); render(); });
-    return node;
   }
 
   async function send(address) {
