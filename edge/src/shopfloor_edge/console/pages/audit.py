@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse
+from markupsafe import Markup
 
 from shopfloor_contracts.site import SiteFile
 from shopfloor_edge.console.audit_report import report_of
@@ -19,6 +20,7 @@ from shopfloor_edge.console.audits import (
     score_of,
 )
 from shopfloor_edge.console.desk import Desk
+from shopfloor_edge.console.render import STATIC
 from shopfloor_edge.journal.audits import Audit, Shown, Subject
 from shopfloor_edge.slots.site import active_site
 
@@ -56,7 +58,10 @@ def _add_lists(routes: APIRouter, desk: Desk, room: AuditRoom) -> None:
 
     @routes.get("/{number:int}/report.html")
     def as_page(request: Request, number: int) -> Response:
-        page = desk.page(request, "audit_report.html", report=_report(room, number))
+        # A file that is saved has no server to ask for its style.
+        style = Markup("<style>{}</style>").format(Markup((STATIC / "report.css").read_text()))  # noqa: S704 — a file of ours
+        report = _report(room, number)
+        page = desk.page(request, "audit_report.html", report=report, style=style)
         page.headers.update(_attached(number, "html"))
         return page
 
