@@ -19,7 +19,7 @@ import pytest
 
 from fakes import canary, ota
 from fakes.kept_device import KeptDevice
-from fakes.store_network import HERE, StoreNetwork, why_not
+from fakes.store_network import StoreNetwork, why_not
 from fakes.update_cloud import UpdateCloud, wait_for
 from shopfloor_demo.site import Device
 from shopfloor_demo.stack import Stack
@@ -63,8 +63,10 @@ class Watched:
         self._network = network
         doors = [str(port) for port in ports]
         self._processes = [
-            self._start([], "doors", HERE, *doors),
-            self._start(network.command("device", []), "relay", str(self.sent), HERE, *doors),
+            self._start([], "doors", network.here, *doors),
+            self._start(
+                network.command("device", []), "relay", str(self.sent), network.here, *doors
+            ),
             self._start(network.command("router", []), "wire", str(self.wire), "device"),
         ]
 
@@ -138,7 +140,7 @@ def test_no_byte_of_a_picture_leaves_the_device(tmp_path, network, cloud):
     assert told["hits"] == 0, told["found"]
     assert told["connections"].keys() == {str(port) for port in services}
     assert min(told["connections"].values()) > 500
-    assert told["packets"].keys() <= {f"tcp to {HERE}", "arp", "ipv6"}
+    assert told["packets"].keys() <= {f"tcp to {network.here}", "arp", "ipv6"}
     assert canary.hits(clips(tmp_path)[0].read_bytes(), "a clip that stayed")
 
 

@@ -25,7 +25,7 @@ import pytest
 from fakes import bare_device, store_network
 from fakes.bare_device import MIRROR, BareDevice
 from fakes.store_cloud import StoreCloud
-from fakes.store_network import CLOUD, DEVICE, HERE, StoreNetwork
+from fakes.store_network import StoreNetwork
 from fakes.update_cloud import wait_for
 from shopfloor_demo.clips import places
 from shopfloor_demo.footage import vtest_h264
@@ -115,7 +115,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder, self.network = folder, StoreNetwork()
         self.cloud = StoreCloud(self.network, folder / "cloud")
-        self._packages = PackageProxy()
+        self._packages = PackageProxy(self.network.here)
         self.device: BareDevice | None = None
         self._camera: subprocess.Popen[bytes] | None = None
         self.told: dict[str, object] = {"device": "debootstrap, systemd and sshd in a namespace"}
@@ -124,7 +124,14 @@ class Store:
         self.cloud.start()
         clip = vtest_h264(places(os.environ, ROOT), say=print).path
         address = self.folder / "camera.address"
-        command = [sys.executable, "-m", "shopfloor_demo.camera", str(clip), "--host", HERE]
+        command = [
+            sys.executable,
+            "-m",
+            "shopfloor_demo.camera",
+            str(clip),
+            "--host",
+            self.network.here,
+        ]
         self._camera = subprocess.Popen([*command, "--address-file", str(address)])
         wait_for(address.exists, "the camera plays")
         self.camera = address.read_text().strip()
@@ -142,8 +149,8 @@ class Store:
         self.site = self.folder / "oslo.toml"
         self.site.write_text(
             SITE.format(
-                cloud=CLOUD,
-                device=DEVICE,
+                cloud=self.network.cloud,
+                device=self.network.device,
                 identity=self.cloud.identity_url,
                 root=self.cloud.root,
                 ingest=self.cloud.ingest_url,
@@ -205,13 +212,13 @@ class Store:
 class PackageProxy:
     """The store's way to Debian's packages: passes connections on to the mirror."""
 
-    def __init__(self) -> None:
-        self._server = None
+    def __init__(self, host: str) -> None:
+        self._host, self._server = host, None
 
     @property
     def port(self) -> int:
         if self._server is None:
-            self._server = create_server((HERE, 0))
+            self._server = create_server((self._host, 0))
             threading.Thread(target=self._accept, daemon=True).start()
         return int(self._server.getsockname()[1])
 
@@ -285,7 +292,7 @@ def test_alerts_reach_the_staff_while_the_wan_is_down_and_the_cloud_after(deploy
         browser = driver.chromium.launch(executable_path=chromium, args=flags)
         page = browser.new_context(ignore_https_errors=True).new_page()
         page.add_init_script(FIRST_SEEN)
-        page.goto(f"https://{DEVICE}:8480/")
+        page.goto(f"https://{deployed.network.device}:8480/")
         page.get_by_text("manager", exact=True).click()
         page.fill("#pin", PIN)
         page.click("button.main")

@@ -15,7 +15,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from fakes.store_network import DEVICE, HERE, StoreNetwork
+from fakes.store_network import StoreNetwork
 
 PACKAGES = "systemd,systemd-sysv,dbus,openssh-server,python3-minimal,sudo,ca-certificates,iproute2"
 """What any installation of Debian has."""
@@ -58,7 +58,7 @@ class BareDevice:
     def __init__(
         self, network: StoreNetwork, folder: Path, *, cache: Path, mirror_port: int
     ) -> None:
-        self.address, self.user, self.key = DEVICE, "installer", folder / "key"
+        self.address, self.user, self.key = network.device, "installer", folder / "key"
         self.root = folder / "root"
         self._network, self._log = network, folder / "boot.log"
         self._machine: subprocess.Popen[bytes] | None = None
@@ -140,4 +140,4 @@ class BareDevice:
         sources = self.root / "etc" / "apt" / "sources.list"
         sources.write_text(f"deb http://{MIRROR[0]}/debian {SUITE} main\n")
         proxy = self.root / "etc" / "apt" / "apt.conf.d" / "90proxy"
-        proxy.write_text(f'Acquire::http::Proxy "http://{HERE}:{port}";\n')
+        proxy.write_text(f'Acquire::http::Proxy "http://{self._network.here}:{port}";\n')

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import httpx
 
-from fakes.store_network import CLOUD, StoreNetwork
+from fakes.store_network import StoreNetwork
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULES = {
@@ -37,8 +37,8 @@ class StoreCloud:
         self.folder, self._network = folder, network
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.root = folder / "online" / "root.crt"
-        self.identity_url = f"https://{CLOUD}:{PORTS['identity']}"
-        self.ingest_url = f"http://{CLOUD}:{PORTS['ingest']}"
+        self.identity_url = f"https://{self._network.cloud}:{PORTS['identity']}"
+        self.ingest_url = f"http://{self._network.cloud}:{PORTS['ingest']}"
         folder.mkdir(parents=True)
         folder.chmod(0o755)
 
@@ -48,7 +48,11 @@ class StoreCloud:
         (self.folder / "phrase").write_text("correct horse battery staple\n")
         (self.folder / "identity.toml").write_text(self._identity_settings())
         self.run("shopfloor-identity ceremony --root root --online online --passphrase-file phrase")
-        for words in (f"identity --host {CLOUD}", f"broker --host {CLOUD}", "ingest --client"):
+        for words in (
+            f"identity --host {self._network.cloud}",
+            f"broker --host {self._network.cloud}",
+            "ingest --client",
+        ):
             self.run(f"shopfloor-identity issue {words} --out certs --config identity.toml")
         said = self.run("shopfloor-identity operator installer operator --config identity.toml")
         self.operator = said.strip().splitlines()[-1]
@@ -138,7 +142,7 @@ class StoreCloud:
                 "crl_file": str(self.folder / "certs" / "ca.crl"),
                 "broker_pid_file": str(self.folder / "mosquitto.pid"),
                 "broker_restart": False,
-                "http_host": CLOUD,
+                "http_host": self._network.cloud,
                 "http_port": PORTS["identity"],
                 "tls_cert_file": "certs/identity.crt",
                 "tls_key_file": "certs/identity.key",
@@ -149,13 +153,13 @@ class StoreCloud:
     def _ingest_settings(self) -> str:
         return _toml(
             {
-                "broker_host": CLOUD,
+                "broker_host": self._network.cloud,
                 "broker_port": PORTS["broker"],
                 "broker_ca_file": str(self.root),
                 "broker_cert_file": "certs/ingest.crt",
                 "broker_key_file": "certs/ingest.key",
                 "database": f"sqlite:///{self.folder}/ingest.db",
-                "http_host": CLOUD,
+                "http_host": self._network.cloud,
                 "http_port": PORTS["ingest"],
             }
         )
@@ -173,7 +177,7 @@ class StoreCloud:
             ("/mosquitto/certs/ca.crl", str(self.folder / "certs" / "ca.crl")),
             ("/mosquitto/data/mosquitto.pid", str(self.folder / "mosquitto.pid")),
             ("/mosquitto/data/", f"{data}/"),
-            ("listener 8883", f"listener {PORTS['broker']} {CLOUD}"),
+            ("listener 8883", f"listener {PORTS['broker']} {self._network.cloud}"),
             ("log_dest stdout", "log_dest stderr"),
         ):
             assert theirs in text, theirs
