@@ -234,7 +234,7 @@ def rehearse(cloud: Cloud, count: int, folder: Path) -> dict:
             raise SystemExit(f"{reached[0][0]} devices of the laboratory were reached")
         bad = bad_campaign(cloud, fleet, limit_s)
     finally:
-        told, _ = fleet.communicate(timeout=60)
+        told, _ = fleet.communicate(timeout=60 + count / 50)
     decided_s = sorted(decisions_s(cloud))
     states: Counter[str] = Counter()
     for wave in bad["waves"]:

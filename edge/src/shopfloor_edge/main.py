@@ -49,7 +49,7 @@ EXAMPLES = """examples:
 exit codes: 0 done, 1 our fault or worth a retry, 2 something that you can mend
 """
 DEFAULT_STATE = Path("var/state")
-KEPT = frozenset({"vision", "agent", "sense", "inspect", "console"})
+KEPT = frozenset({"vision", "agent", "sense", "inspect", "console", "notify"})
 """Commands that run until they are stopped, and are started again."""
 
 

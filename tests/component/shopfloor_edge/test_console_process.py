@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from fakes.console_site import PIN, SITE, ConsoleSite, csrf, write_staff
 from shopfloor_contracts.targets import UpdateKind
+from shopfloor_edge.console.certificate import Certificate
 from shopfloor_edge.main import main
 from shopfloor_edge.slots.domain import Attempt, Release, Slots, Step, advance, commit, stage
 from shopfloor_edge.slots.file import SlotsFile
@@ -103,6 +104,38 @@ def test_it_speaks_tls_1_3_only_and_ends_at_sigterm_with_pages_open(served, tmp_
     assert all("Secure" in one for one in cookies if one.startswith("shopfloor_console"))
     assert process.returncode == 0
     assert took_s < 6
+
+
+def test_a_renewed_certificate_is_shown_without_a_restart(served, tmp_path):
+    url, process = served
+    address = ("localhost", int(url.rpartition(":")[2]))
+    before = ssl.get_server_certificate(address)
+    assert before == (tmp_path / "cert.pem").read_text()
+    # For a moment key and certificate are no pair, and so nothing may be taken in.
+    certify(tmp_path)
+
+    end = time.monotonic() + 30
+    while ssl.get_server_certificate(address) == before and time.monotonic() < end:
+        time.sleep(0.2)
+
+    assert ssl.get_server_certificate(address) == (tmp_path / "cert.pem").read_text()
+    assert process.poll() is None
+
+
+def test_files_that_are_no_pair_leave_the_certificate_before_in_use(tmp_path, caplog):
+    certify(tmp_path)
+    files = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate = Certificate(*map(str, files))
+    good = [path.read_bytes() for path in files]
+
+    files[1].write_bytes(b"no key")
+    taken = certificate.renew()
+    for path, content in zip(files, good, strict=True):
+        path.write_bytes(content)
+
+    assert not taken
+    assert "the certificate before stays in use" in caplog.text
+    assert certificate.renew()
 
 
 @pytest.mark.parametrize(

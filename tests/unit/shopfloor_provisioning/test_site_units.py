@@ -49,6 +49,7 @@ def test_a_process_that_hangs_is_started_anew():
     assert setting("vision", "WatchdogSec") == ["900"]
     assert setting("agent", "WatchdogSec") == ["120"]
     assert setting("notify", "WatchdogSec") == ["300"]
+    assert setting("station", "WatchdogSec") == ["120"]
 
 
 @wants_analyze

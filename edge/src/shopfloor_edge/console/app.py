@@ -7,11 +7,11 @@ import contextlib
 import logging
 import signal
 import socket
-import ssl
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -21,6 +21,7 @@ from shopfloor_contracts.console import ConsoleSpec
 from shopfloor_contracts.site import SiteFile
 from shopfloor_edge.console.attempts import Attempts
 from shopfloor_edge.console.audit import AuditTrail
+from shopfloor_edge.console.certificate import Certificate
 from shopfloor_edge.console.deeds import Deeds
 from shopfloor_edge.console.desk import Desk
 from shopfloor_edge.console.guard import Guard
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 STOP_S = 3
 """After that, connections that are still open are cut."""
+CERTIFICATE_TICKS = 20
+"""Tenths of a second between two looks at the certificate."""
 KEEP_ALIVE_S, CONNECTIONS_MAX = 30, 400
 """Of 20 tablets each holds one stream and asks for a page's parts beside."""
 
@@ -121,7 +124,11 @@ def run_console(site: SiteFile, state: Path, address_file: Path | None = None) -
     """
     desk = build_desk(site, state)
     desk.staff.entries()
-    server = Server(_config(build_app(desk), site.console), desk.live)
+    spec = site.console
+    certificate = None
+    if spec.cert_file is not None and spec.key_file is not None:
+        certificate = Certificate(spec.cert_file, spec.key_file)
+    server = Server(_config(build_app(desk), certificate), desk.live, certificate)
     # The server raises the signal again when it has ended; then there is nothing left to do.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -138,11 +145,22 @@ def run_console(site: SiteFile, state: Path, address_file: Path | None = None) -
 
 
 class Server(uvicorn.Server):
-    """Ends the live streams first, since they would never end by themselves."""
+    """Ends the live streams first, since they would never end by themselves.
 
-    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+    Looks now and then whether the certificate has been renewed.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, live: Live, certificate: Certificate | None = None
+    ) -> None:
         super().__init__(config)
-        self._live = live
+        self._live, self._certificate = live, certificate
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called ten times a second; says whether to end."""
+        if self._certificate is not None and counter % CERTIFICATE_TICKS == 0:
+            self._certificate.renew()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop."""
@@ -150,13 +168,10 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _config(app: FastAPI, spec: ConsoleSpec) -> uvicorn.Config:
-    """Return the server's settings.
-
-    Raises:
-        OperatorError: certificate or key cannot be used.
-    """
-    context = _tls(spec)
+def _config(app: FastAPI, certificate: Certificate | None) -> uvicorn.Config:
+    tls: dict[str, Any] = {}
+    if certificate is not None:
+        tls["ssl_context_factory"] = lambda _config, _default: certificate.context
     return uvicorn.Config(
         app,
         log_config=None,
@@ -165,22 +180,8 @@ def _config(app: FastAPI, spec: ConsoleSpec) -> uvicorn.Config:
         timeout_graceful_shutdown=STOP_S,
         timeout_keep_alive=KEEP_ALIVE_S,
         limit_concurrency=CONNECTIONS_MAX,
-        ssl_certfile=spec.cert_file,
-        ssl_context_factory=None if context is None else lambda _config, _default: context,
+        **tls,
     )
-
-
-def _tls(spec: ConsoleSpec) -> ssl.SSLContext | None:
-    if spec.cert_file is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    try:
-        context.load_cert_chain(spec.cert_file, spec.key_file)
-    except OSError as e:
-        files = f"{spec.cert_file}, {spec.key_file}"
-        raise OperatorError(f"[console] cert_file, key_file: {files}: {e}") from e
-    return context
 
 
 def _listen(spec: ConsoleSpec) -> socket.socket:

@@ -18,6 +18,7 @@ from shopfloor_edge.journal.parts import PartRow
 from shopfloor_edge.station.ledger import StationLedger
 from shopfloor_edge.station.link import LineLink
 from shopfloor_edge.station.metrics import StationMetrics
+from shopfloor_edge.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class StationLoop:
         self._passed_since_kept = 0
         self._ticked_at_s = -1.0
         self._shift = ""
+        self._watchdog = Watchdog()
 
     def run(self, stop: threading.Event) -> None:
         """Judge until ``stop``; then settle the window as far as it is."""
@@ -83,6 +85,7 @@ class StationLoop:
             return
         elapsed_s = min(1.0, now_s - self._ticked_at_s) if self._ticked_at_s >= 0 else 0.0
         self._ticked_at_s = now_s
+        self._watchdog.alive(now_s)
         self._ledger.watched(elapsed_s)
         self._equipment.line.beat()
         for command, by in self._ledger.book.take_commands():

@@ -84,6 +84,7 @@ def issue_service(parsed: argparse.Namespace, office: Office) -> int:
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,62}", parsed.name):
         raise SettingsError(f"issue: {parsed.name!r} is no name of a service")
     is_client = parsed.client or not parsed.host
+    parsed.out.mkdir(mode=0o755, parents=True, exist_ok=True)
     key, chain = office.service(parsed.name, parsed.host, is_client=is_client, by=_who())
     write_file(parsed.out / f"{parsed.name}.key", key)
     write_file(parsed.out / f"{parsed.name}.crt", chain, mode=0o644)
