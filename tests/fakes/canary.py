@@ -3,6 +3,9 @@
 The pattern is a row of flat squares of eight pixels, whose greys no text and no figure makes by
 chance: flat blocks pass JPEG unchanged, and any copy of them (planes, BGR, scaled down, in base64
 or hexadecimal, compressed) keeps their order. A picture in any format is a hit by its first bytes.
+
+The staff do see pictures, with people masked. There, stripes that are planted on the person are
+what must not be found.
 """
 
 from __future__ import annotations
@@ -24,6 +27,12 @@ GREYS = (23, 94, 51, 117, 38, 79, 108, 61, 30, 101, 45, 86, 113, 27, 72, 55)
 SQUARE_PX = 8
 IN_A_ROW = 4
 """So many squares side by side are a hit."""
+PERSON_GREY, DARKER_GREY = 200, 165
+"""What is brighter than the first is the person; every other two rows of it get the second."""
+STRIPED_PX = 12, 4
+"""Rows and columns of stripes that are a hit."""
+PICTURE_PX = 128, 96
+STEP_GREYS = 30
 PICTURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n": "PNG",
@@ -55,7 +64,38 @@ def plant(picture: np.ndarray) -> np.ndarray:
     row = np.repeat(np.resize(GREYS, -(-width // SQUARE_PX)), SQUARE_PX)[:width]
     for rows in (slice(0, 16), slice(-16, None)):
         picture[rows] = row[None, :, None]
+    middle = picture[16:-16]
+    middle[(middle > PERSON_GREY) & (np.arange(len(middle)) % 4 < 2)[:, None, None]] = DARKER_GREY
     return picture
+
+
+def shows_the_person(picture: np.ndarray) -> bool:
+    """Say whether the stripes of the person are in a picture ``(H, W, 3)`` uint8, of any scale."""
+    import cv2  # noqa: PLC0415 - see leaks
+
+    grey = cv2.resize(picture, (PICTURE_PX[0], PICTURE_PX[1]))[:, :, 1].astype(int)
+    striped = np.abs(grey[2:] - grey[:-2]) > STEP_GREYS
+    rows, columns = STRIPED_PX
+    patches = np.lib.stride_tricks.sliding_window_view(striped, (rows, columns))
+    return bool(patches.all(axis=(2, 3)).any())
+
+
+def frames_of(content: bytes) -> list[np.ndarray]:
+    """Return the frames of an encoded picture or animation.
+
+    Raises:
+        AssertionError: it is no picture.
+    """
+    import cv2  # noqa: PLC0415 - see leaks
+
+    buffer = np.frombuffer(content, np.uint8)
+    if content[8:12] == b"WEBP":
+        done, animation = cv2.imdecodeanimation(buffer)
+        assert done
+        return [frame[:, :, :3] for frame in animation.frames]
+    picture = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
+    assert picture is not None, "no picture"
+    return [picture]
 
 
 def hits(data: bytes, where: str) -> list[Hit]:

@@ -98,6 +98,19 @@ class Desk:
         html = self.templates.render(template, request.state.visit, context)
         return HTMLResponse(html, status_code=status)
 
+    def picture(self, path: Path, kind: str) -> Response:
+        """Return a picture of the state folder; ``kind`` is its media type.
+
+        It is read at once: vision may put a newer one in its place, or delete it, at any time.
+
+        Raises:
+            HTTPException: 404, there is none.
+        """
+        try:
+            return Response(path.read_bytes(), media_type=kind)
+        except OSError as e:
+            raise HTTPException(404, "no such picture") from e
+
     async def form(self, request: Request) -> dict[str, str]:
         """Return the fields of a form; of one that comes twice, the last. See ``forms``."""
         return {key: values[-1] for key, values in (await self.forms(request)).items()}

@@ -23,7 +23,8 @@ class Words:
 def words_of(row: AlertRow, language: str) -> Words:
     """Put an alert into words; one of a metric that this version does not know too."""
     metric = row.metric if texts.has(f"alert.{row.metric}") else "other"
-    values = {
+    values: dict[str, object] = {
+        "count": 1 if row.value == 1 else 2,  # of people: the singular or the plural
         "about": row.about or row.camera,
         "camera": row.camera,
         "rule": row.rule,
@@ -47,7 +48,7 @@ def duration(seconds: float, language: str) -> str:
     return texts.say(language, "alert.hours", count=round(seconds / 3600))
 
 
-def _say(key: str, language: str, values: dict[str, str]) -> str:
+def _say(key: str, language: str, values: dict[str, object]) -> str:
     return texts.say(language, key, **values) if texts.has(key) else ""
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from markupsafe import Markup
 
 from shopfloor_contracts.site import SiteFile
@@ -73,10 +73,7 @@ def _add_clips(routes: APIRouter, desk: Desk, room: AuditRoom) -> None:
         # The pattern lets no separator through, so the path stays in the folder.
         if _CLIP.match(clip) is None or kind not in _KINDS:
             raise HTTPException(404, "no such clip")
-        path = room.file(clip, kind)
-        if not path.is_file():
-            raise HTTPException(404, "no such clip")
-        return FileResponse(path, media_type=_KINDS[kind])
+        return desk.picture(room.file(clip, kind), _KINDS[kind])
 
     @routes.get("/{number:int}")
     def show(request: Request, number: int) -> Response:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
 from shopfloor_edge.console.desk import Desk
 from shopfloor_edge.console.guard import COOKIE, TABLET_COOKIE
@@ -98,9 +98,7 @@ def _add_pictures(routes: APIRouter, desk: Desk) -> None:
         path = folder / name
         if kind == "" and folder.is_dir():
             (folder / WANTED).touch()
-        if not path.is_file():
-            raise HTTPException(404, "no picture of this camera yet")
-        return FileResponse(path, media_type="image/jpeg")
+        return desk.picture(path, "image/jpeg")
 
 
 def _manifest(site: str) -> dict[str, object]:

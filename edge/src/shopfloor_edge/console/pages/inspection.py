@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse
 
 from shopfloor_edge.console.desk import Desk
 from shopfloor_edge.console.lines import HEIGHT, WIDTH, standing_of
@@ -91,7 +90,7 @@ def _add_looks(routes: APIRouter, desk: Desk) -> None:
         path = None if row is None else _picture(desk.state, station, row)
         if path is None:
             raise HTTPException(404, "no picture of this part")
-        return FileResponse(path, media_type="image/jpeg")
+        return desk.picture(path, "image/jpeg")
 
 
 def _add_deeds(routes: APIRouter, desk: Desk) -> None:

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse
 
 from shopfloor_contracts.feedback import FeedbackAction
 from shopfloor_edge.console.desk import Desk
@@ -69,7 +68,7 @@ def router(desk: Desk) -> APIRouter:
         path = _clip(desk.state, _known(desk, alert_id).evidence)
         if path is None:
             raise HTTPException(404, "no clip of this alert")
-        return FileResponse(path, media_type="image/webp")
+        return desk.picture(path, "image/webp")
 
     @routes.post("/now/{alert_id}/act")
     async def act(request: Request, alert_id: str, start: From = 0) -> Response:
