@@ -198,7 +198,10 @@ def test_no_log_in_is_in_anything_that_vision_writes(rtsp, tmp_path):
             vision.kill()
             vision.wait()
 
-    written = [log.read_bytes(), *(path.read_bytes() for path in state.iterdir())]
+    written = [
+        log.read_bytes(),
+        *(path.read_bytes() for path in state.rglob("*") if path.is_file()),
+    ]
     assert not any(word.encode() in content for word in (secret, user) for content in written)
 
 

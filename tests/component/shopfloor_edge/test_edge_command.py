@@ -281,7 +281,7 @@ def test_a_state_folder_that_is_a_file_is_exit_1(tmp_path, environment, clip):
 
 
 FULL_DISK = """
-mount -t tmpfs -o size=400k tmpfs {state}
+mount -t tmpfs -o size=800k tmpfs {state}
 exec {python} -m shopfloor_edge.main vision --site {site} --state {state} --report {report}
 """
 
