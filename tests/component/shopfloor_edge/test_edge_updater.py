@@ -231,6 +231,58 @@ def test_a_target_for_other_hardware_is_rejected_with_the_reason(rig):
     assert "is for edge-tpu; this device is onnx-fp32, x86-64" in details
 
 
+SITE_FILE = """site = "s1"
+device = "{device}"
+[[cameras]]
+name = "door"
+uri = "x.avi"
+"""
+SITE_TARGET = "config/s1.d1/2/any"
+
+
+def publish_site(rig, device="d1"):
+    text = SITE_FILE.format(device=device).encode()
+    return rig.cloud.repository.publish(SITE_TARGET, text, custom("config", "2", hardware=["any"]))
+
+
+def test_a_site_file_is_handed_to_vision(rig):
+    digest = publish_site(rig)
+    rig.cloud.offer("1", SITE_TARGET)
+
+    rig.step(3)
+
+    assert rig.attempt.release.digest == digest
+
+
+@pytest.mark.attack("a site file that was changed on its way")
+def test_a_changed_site_file_is_refused(rig):
+    publish_site(rig)
+    rig.cloud.mangle = lambda name, content: (
+        content.replace(b"x.avi", b"y.avi") if name.startswith("targets/") else content
+    )
+    rig.cloud.offer("1", SITE_TARGET)
+
+    rig.step(4)
+
+    execution, finished, details = rig.ending("1")
+    assert (execution, finished) == ("rejected", "failure")
+    assert "not what is signed" in details
+    assert rig.attempt is None
+
+
+@pytest.mark.attack("another device's site file")
+def test_a_site_file_of_another_device_is_refused(rig):
+    publish_site(rig, device="d2")
+    rig.cloud.offer("1", SITE_TARGET)
+
+    rig.step(4)
+
+    execution, _, details = rig.ending("1")
+    assert execution == "rejected"
+    assert "d2" in details
+    assert rig.attempt is None
+
+
 def test_a_failed_self_test_ends_the_job(rig):
     rig.passes = False
     rig.cloud.offer("1", TARGET)
