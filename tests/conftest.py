@@ -1,4 +1,4 @@
-"""What every test gets: the root logger as it was before it. And the account of attacks.
+"""What every test gets: the root logger as it was before it; a browser. The account of attacks.
 
 A test that is marked ``attack("what is tried")`` passes when the attack is refused and, where the
 specification says so, logged. ``--attacks FILE`` writes how many were tried and refused.
@@ -10,8 +10,11 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +30,22 @@ def _root_logger_as_before() -> Iterator[None]:
         if type(handler) is logging.StreamHandler and handler not in before:
             root.removeHandler(handler)
     root.setLevel(level)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Start Debian's Chromium, as playwright drives it.
+
+    Of the module, not of the session: playwright keeps an event loop running in this thread.
+    """
+    sync_api = pytest.importorskip("playwright.sync_api", reason="wants playwright")
+    if not CHROMIUM.exists():
+        pytest.skip("wants Debian's chromium")
+    with sync_api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+        yield browser
+        browser.close()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

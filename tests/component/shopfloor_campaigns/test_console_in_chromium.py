@@ -1,19 +1,13 @@
 """The console in a real browser: sign in, watch a wave, abort it; nothing from elsewhere."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from fakes.campaign_devices import Cloud, plan
 from shopfloor_kit.tokens import Role
 
-CHROMIUM = Path("/usr/bin/chromium")
-sync_api = pytest.importorskip("playwright.sync_api", reason="wants playwright")
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="wants Debian's chromium"),
-    pytest.mark.timeout(180),
-]
+pytestmark = pytest.mark.timeout(180)
 PAGES = ["/", "/campaigns/nano-2", "/campaigns/nano-2/waves/1", "/campaigns/nano-2/orders/abort"]
 PAGES += ["/devices", "/devices/s0.d", "/models", "/audit", "/new-campaign"]
 UNNAMED = """() => [...document.querySelectorAll("a, button, input, select, svg")]
@@ -49,15 +43,6 @@ PALE = """() => {
   }
   return found;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

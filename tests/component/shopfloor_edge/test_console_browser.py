@@ -3,29 +3,14 @@
 import re
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from fakes.accessible import barriers
 from fakes.console_site import PIN, ConsoleSite
 
-CHROMIUM = Path("/usr/bin/chromium")
 SIZES = {"landscape": (1024, 768), "portrait": (768, 1024), "phone": (390, 844)}
-sync_api = pytest.importorskip("playwright.sync_api", reason="wants playwright")
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="wants Debian's chromium"),
-    pytest.mark.timeout(180),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
-        yield browser
-        browser.close()
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture

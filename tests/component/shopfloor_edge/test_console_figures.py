@@ -6,7 +6,6 @@ import sqlite3
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,6 @@ from shopfloor_contracts.events import CameraStatus, LineCount, TrafficData
 from shopfloor_edge.journal.outbox import Draft, Outbox
 from shopfloor_edge.journal.state import StateWriter
 
-CHROMIUM = Path("/usr/bin/chromium")
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SOURCE = "/sites/store-1/devices/door/cameras/entrance"
 WINDOW = {
@@ -208,18 +206,6 @@ def test_nobody_sees_figures_or_pictures_without_signing_in(path, site):
 
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/sign-in")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        pytest.skip("wants Debian's chromium")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="wants playwright")
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

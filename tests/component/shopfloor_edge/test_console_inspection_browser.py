@@ -1,28 +1,12 @@
 """The page *Inspection* in a real browser: taps that take effect at once."""
 
-from pathlib import Path
-
 import pytest
 
 from fakes.console_site import ConsoleSite
 from fakes.line_book import fill_book
 from shopfloor_edge.journal.parts import read_overrules
 
-CHROMIUM = Path("/usr/bin/chromium")
-sync_api = pytest.importorskip("playwright.sync_api", reason="wants playwright")
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="wants Debian's chromium"),
-    pytest.mark.timeout(180),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
-        yield browser
-        browser.close()
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture

@@ -24,23 +24,9 @@ from shopfloor_edge.settings import load_site
 from shopfloor_edge.slots.file import SlotsFile
 from shopfloor_edge.slots.store import Store
 
-CHROMIUM = Path("/usr/bin/chromium")
-sync_api = pytest.importorskip("playwright.sync_api", reason="wants playwright")
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="wants Debian's chromium"),
-    pytest.mark.timeout(240),
-]
+pytestmark = pytest.mark.timeout(240)
 PHONE = {"viewport": {"width": 412, "height": 900}, "has_touch": True, "is_mobile": True}
 TABLET = {"viewport": {"width": 1180, "height": 900}}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -30,14 +30,14 @@ from shopfloor_identity.adapters.http import (
 from shopfloor_identity.adapters.lists import ListDesk, Refresher
 from shopfloor_identity.adapters.metrics import IdentityMeter
 from shopfloor_identity.adapters.office import Office, Terms
-from shopfloor_identity.adapters.schema import cause, prepare
+from shopfloor_identity.adapters.schema import prepare
 from shopfloor_identity.adapters.secrets import Vault
 from shopfloor_identity.adapters.tables import TOKENS
 from shopfloor_identity.ca.authority import Online
 from shopfloor_identity.ca.keys import read_certificate
 from shopfloor_identity.errors import IdentityError, OperatorError, RefusedError, SettingsError
 from shopfloor_identity.settings import ENV_PREFIX, Settings, load_policies, load_settings
-from shopfloor_kit.database import open_engine
+from shopfloor_kit.database import cause, open_engine
 from shopfloor_kit.errors import DatabaseUrlError, TlsFilesError
 from shopfloor_kit.health import health_router
 from shopfloor_kit.logging_setup import configure_logging

@@ -7,7 +7,7 @@ from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from shopfloor_kit.errors import DatabaseUrlError
 
@@ -84,3 +84,8 @@ def _on_begin(connection: Connection) -> None:
     # when another one wrote in between; IMMEDIATE waits for its turn instead.
     read_only = connection.get_execution_options().get(_READ_ONLY)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def cause(error: SQLAlchemyError) -> str:
+    """Return the driver's words, on one line."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())

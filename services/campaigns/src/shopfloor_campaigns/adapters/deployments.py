@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, and_, bindparam, select
 
-from shopfloor_campaigns.adapters.instants import from_ms
 from shopfloor_campaigns.adapters.plans import PlanCache
 from shopfloor_campaigns.adapters.tables import ACTIONS, CAMPAIGNS, DEVICES, JOBS
 from shopfloor_campaigns.domain.campaigns import Status
@@ -19,6 +18,7 @@ from shopfloor_campaigns.errors import UnknownError
 from shopfloor_contracts import ddi
 from shopfloor_contracts.ddi import Handling
 from shopfloor_contracts.targets import UpdateKind
+from shopfloor_kit.instants import from_ms
 
 _PARTS = {UpdateKind.OS: "os"}
 """What the protocol calls a chunk; everything else is an application, ``bApp``."""

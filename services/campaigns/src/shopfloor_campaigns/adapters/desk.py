@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, 
 
 from shopfloor_campaigns.adapters.bodies import STATE
 from shopfloor_campaigns.adapters.devices import capabilities_of
-from shopfloor_campaigns.adapters.instants import from_ms, to_ms
 from shopfloor_campaigns.adapters.memory import Memory
 from shopfloor_campaigns.adapters.tables import ACTIONS, CAMPAIGNS, DEVICES, JOBS
 from shopfloor_campaigns.domain.campaigns import Status
@@ -28,6 +27,7 @@ from shopfloor_campaigns.domain.jobs import (
 )
 from shopfloor_campaigns.domain.plan import Build, Plan
 from shopfloor_campaigns.errors import UnknownError
+from shopfloor_kit.instants import from_ms, to_ms
 
 DISPATCH = 1000
 """Actions made in one go; the next go comes after the writes that wait."""

@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from shopfloor_campaigns.adapters.instants import to_ms
 from shopfloor_campaigns.adapters.tables import ACTIONS, DEVICES
 from shopfloor_campaigns.errors import TooLargeError, UnknownError
+from shopfloor_kit.instants import to_ms
 
 MAX_ATTRIBUTES = 200
 CAPABILITIES = "capabilities"

@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, update
 
 from shopfloor_campaigns.adapters.dialects import upsert
-from shopfloor_campaigns.adapters.instants import to_ms
 from shopfloor_campaigns.adapters.sums import WaveSums
 from shopfloor_campaigns.adapters.tables import EVIDENCE, FIGURES, JOBS, OBSERVATIONS, SUMMED
 from shopfloor_contracts.evidence import Evidence
+from shopfloor_kit.instants import to_ms
 
 _KEYS = ("campaign", "wave", "round", "device")
 

@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, up
 from shopfloor_campaigns.adapters.bodies import STATE
 from shopfloor_campaigns.adapters.desk import SqlDesk
 from shopfloor_campaigns.adapters.devices import capabilities_of
-from shopfloor_campaigns.adapters.instants import to_ms
 from shopfloor_campaigns.adapters.memory import Memory
 from shopfloor_campaigns.adapters.tables import CAMPAIGNS, DEVICES, JOBS, VERDICTS
 from shopfloor_campaigns.domain.campaigns import (
@@ -32,6 +31,7 @@ from shopfloor_campaigns.domain.plan import Plan
 from shopfloor_campaigns.domain.waves import assign_waves
 from shopfloor_campaigns.errors import ConflictError, UnknownError
 from shopfloor_contracts.selectors import parse_selector
+from shopfloor_kit.instants import to_ms
 
 OnVerdict = Callable[[str, str], None]
 _ENDED = [str(state) for state in ENDED]

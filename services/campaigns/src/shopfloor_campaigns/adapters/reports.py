@@ -10,7 +10,6 @@ from sqlalchemy import Engine, RowMapping, func, select
 
 from shopfloor_campaigns.adapters.bodies import STATE
 from shopfloor_campaigns.adapters.devices import attributes_of
-from shopfloor_campaigns.adapters.instants import from_ms
 from shopfloor_campaigns.adapters.tables import (
     ACTIONS,
     AUDIT,
@@ -25,6 +24,7 @@ from shopfloor_campaigns.domain.jobs import JobState
 from shopfloor_campaigns.errors import UnknownError
 from shopfloor_kit.audit import Broken, Verified, verify
 from shopfloor_kit.database import reading
+from shopfloor_kit.instants import from_ms
 
 Report = dict[str, Any]
 

@@ -1,18 +1,17 @@
-"""Brings a database to the schema of this version, one process at a time."""
+"""The schema of this version."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from shopfloor_campaigns.errors import StoreUnavailableError
+from shopfloor_kit.database import cause
+from shopfloor_kit.migrations import migrate
 
 _LOCK = 7_310_011
-"""Number of the advisory lock in PostgreSQL; SQLite's own write lock does the same."""
 
 
 def prepare(engine: Engine) -> None:
@@ -21,18 +20,8 @@ def prepare(engine: Engine) -> None:
     Raises:
         StoreUnavailableError: the database does not answer, or is another one's.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     try:
         with engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            migrate(connection, Path(__file__).parent / "migrations", _LOCK)
     except SQLAlchemyError as e:
         raise StoreUnavailableError(cause(e)) from e
-
-
-def cause(error: SQLAlchemyError) -> str:
-    """Return the driver's words, on one line."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())

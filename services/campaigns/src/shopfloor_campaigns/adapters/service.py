@@ -18,7 +18,6 @@ from shopfloor_campaigns.adapters.desk import SqlDesk
 from shopfloor_campaigns.adapters.devices import Sightings, put_attributes, put_devices
 from shopfloor_campaigns.adapters.dialects import upsert
 from shopfloor_campaigns.adapters.figures import take_evidence, take_observation
-from shopfloor_campaigns.adapters.instants import to_ms
 from shopfloor_campaigns.adapters.ledger import SqlLedger
 from shopfloor_campaigns.adapters.memory import Memory
 from shopfloor_campaigns.adapters.metrics import CampaignMeter
@@ -31,6 +30,7 @@ from shopfloor_campaigns.usecases import decide, order, tell
 from shopfloor_contracts.ddi import ConfigData, Execution, Feedback, Finished
 from shopfloor_contracts.evidence import Evidence
 from shopfloor_kit.audit import append
+from shopfloor_kit.instants import to_ms
 
 log = logging.getLogger(__name__)
 

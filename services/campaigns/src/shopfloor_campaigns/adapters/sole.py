@@ -10,8 +10,8 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from shopfloor_campaigns.adapters.schema import cause
 from shopfloor_campaigns.errors import DatabaseTakenError, StoreUnavailableError
+from shopfloor_kit.database import cause
 
 _LOCK = 7_310_012
 """Number of the advisory lock in PostgreSQL; it is one per database."""

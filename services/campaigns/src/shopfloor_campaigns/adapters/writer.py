@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from shopfloor_campaigns.adapters.memory import Memory
-from shopfloor_campaigns.adapters.schema import cause
 from shopfloor_campaigns.errors import CampaignsError, StoreUnavailableError
+from shopfloor_kit.database import cause
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

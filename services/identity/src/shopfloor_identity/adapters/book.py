@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from shopfloor_identity.adapters.instants import from_ms, to_ms
 from shopfloor_identity.adapters.tables import CERTIFICATES, DEVICES, INVITATIONS, NONCES
 from shopfloor_identity.domain.invitations import Invitation
+from shopfloor_kit.instants import from_ms, to_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, func, insert, select, text
 
 from shopfloor_identity.adapters.broker import Broker
-from shopfloor_identity.adapters.instants import from_ms, to_ms
 from shopfloor_identity.adapters.tables import CERTIFICATES, LISTS
 from shopfloor_identity.ca.authority import Online
 from shopfloor_identity.ca.keys import write_file
 from shopfloor_identity.ca.lists import LIST_LIFE, REFRESH_BEFORE, Revoked, make_list
 from shopfloor_identity.errors import AuthorityError, IdentityError
 from shopfloor_kit.database import reading
+from shopfloor_kit.instants import from_ms, to_ms
 
 log = logging.getLogger(__name__)
 

@@ -29,10 +29,8 @@ from shopfloor_contracts.enrolment import (
     is_device_name,
 )
 from shopfloor_identity.adapters.book import Book, Held
-from shopfloor_identity.adapters.instants import to_ms
 from shopfloor_identity.adapters.lists import ListDesk
 from shopfloor_identity.adapters.metrics import IdentityMeter
-from shopfloor_identity.adapters.schema import cause
 from shopfloor_identity.adapters.secrets import Vault
 from shopfloor_identity.adapters.tables import AUDIT
 from shopfloor_identity.ca.authority import Online
@@ -48,7 +46,8 @@ from shopfloor_identity.errors import (
     UnknownError,
 )
 from shopfloor_kit.audit import Scalar, append
-from shopfloor_kit.database import reading
+from shopfloor_kit.database import cause, reading
+from shopfloor_kit.instants import to_ms
 from shopfloor_kit.peers import Peer
 
 log = logging.getLogger(__name__)

@@ -19,11 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Engine, inspect, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from shopfloor_ingest.adapters.dialects import cause
 from shopfloor_ingest.adapters.postgresql_dump import PostgresqlDump
 from shopfloor_ingest.adapters.schema import MARK, OURS, Dumped, known_revisions
 from shopfloor_ingest.adapters.sqlite_dump import SqliteDump
 from shopfloor_ingest.errors import BackupError, StoreUnavailableError
+from shopfloor_kit.database import cause
 
 SEAL_BYTES = 4096
 _PIECE = 1 << 20

@@ -8,12 +8,12 @@ from sqlalchemy import Engine, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from shopfloor_ingest.adapters import rows
-from shopfloor_ingest.adapters.dialects import cause
 from shopfloor_ingest.adapters.fleet import figures_of
 from shopfloor_ingest.adapters.tables import DEVICES
 from shopfloor_ingest.domain.devices import DeviceState
 from shopfloor_ingest.domain.fleet import Presence, presence_of
 from shopfloor_ingest.errors import DevicePresentError, StoreUnavailableError, UnknownDeviceError
+from shopfloor_kit.database import cause
 
 Listed = dict[tuple[str, str], DeviceState]
 

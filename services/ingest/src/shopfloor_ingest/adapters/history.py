@@ -9,12 +9,13 @@ from sqlalchemy import Connection, Engine, delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from shopfloor_contracts.events import DURABLE_KINDS, EventData, Kind, data_of
-from shopfloor_ingest.adapters.dialects import cause, upsert
+from shopfloor_ingest.adapters.dialects import upsert
 from shopfloor_ingest.adapters.rollups import add_rollups
 from shopfloor_ingest.adapters.schema import lock_as_writer, lock_whole_store
 from shopfloor_ingest.adapters.tables import EVENTS, MAINTENANCE, ROLLUPS
 from shopfloor_ingest.domain.rollups import Origin, collect
 from shopfloor_ingest.errors import StoreUnavailableError
+from shopfloor_kit.database import cause
 
 log = logging.getLogger(__name__)
 

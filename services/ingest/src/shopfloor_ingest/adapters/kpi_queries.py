@@ -21,12 +21,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.elements import ColumnElement
 
 from shopfloor_contracts.events import Kind
-from shopfloor_ingest.adapters.dialects import cause
 from shopfloor_ingest.adapters.rollups import unpack_cells
 from shopfloor_ingest.adapters.tables import ROLLUPS
 from shopfloor_ingest.domain.kpis import Change, KpiRow, Page, Question, ratio, row_of
 from shopfloor_ingest.errors import QueryError, StoreUnavailableError
-from shopfloor_kit.database import reading
+from shopfloor_kit.database import cause, reading
 
 WEEK_S = 7 * 86_400
 MAX_GRIDS = 2000

@@ -10,13 +10,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shopfloor_contracts.events import Kind
 from shopfloor_ingest.adapters import rows
-from shopfloor_ingest.adapters.dialects import cause
 from shopfloor_ingest.adapters.tables import DEVICES, ROLLUPS
 from shopfloor_ingest.domain.devices import DeviceState
 from shopfloor_ingest.domain.periods import Period
 from shopfloor_ingest.errors import StoreUnavailableError
 from shopfloor_ingest.usecases import TrafficRow
-from shopfloor_kit.database import reading
+from shopfloor_kit.database import cause, reading
 
 
 class SqlReader:

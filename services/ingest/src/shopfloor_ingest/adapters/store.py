@@ -12,7 +12,6 @@ from shopfloor_contracts.acks import Ack
 from shopfloor_contracts.events import BirthEvent, DeathEvent, HeartbeatEvent, Kind
 from shopfloor_ingest.adapters import rows
 from shopfloor_ingest.adapters.bulk import insert_lines, insert_new
-from shopfloor_ingest.adapters.dialects import cause
 from shopfloor_ingest.adapters.history import raw_since, sum_again_if_due
 from shopfloor_ingest.adapters.marks import advance, of_stream, read_up_to
 from shopfloor_ingest.adapters.rollups import add_rollups
@@ -29,6 +28,7 @@ from shopfloor_ingest.domain.rollups import Origin, began_at, collect
 from shopfloor_ingest.domain.watermarks import Arrival
 from shopfloor_ingest.errors import StoreUnavailableError
 from shopfloor_ingest.usecases import Acknowledgement, Outcome
+from shopfloor_kit.database import cause
 
 MAX_DEAD_LETTERS = 10_000
 _SAY_ANEW = "(site, device) DO UPDATE SET " + ", ".join(

@@ -8,9 +8,9 @@ from __future__ import annotations
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from shopfloor_ingest.adapters.dialects import cause
 from shopfloor_ingest.adapters.tables import ROLLUPS
 from shopfloor_ingest.errors import SettingsError, StoreUnavailableError
+from shopfloor_kit.database import cause
 
 CHUNK_S = 7 * 86_400
 _OFFERED = text("SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'")

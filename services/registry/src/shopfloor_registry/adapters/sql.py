@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from shopfloor_kit.audit import append
-from shopfloor_kit.database import reading
+from shopfloor_kit.database import cause, reading
 from shopfloor_kit.errors import AuditEntryError
 from shopfloor_registry.adapters.schema import migrate
 from shopfloor_registry.adapters.tables import AUDIT
@@ -45,7 +45,7 @@ class Database:
                 if entry is not None:
                     log(connection, entry)
         except SQLAlchemyError as e:
-            raise StoreUnavailableError(_cause(e)) from e
+            raise StoreUnavailableError(cause(e)) from e
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -54,7 +54,7 @@ class Database:
             with reading(self.engine).connect() as connection:
                 yield connection
         except SQLAlchemyError as e:
-            raise StoreUnavailableError(_cause(e)) from e
+            raise StoreUnavailableError(cause(e)) from e
 
     def complaint(self) -> str | None:
         """Return what is wrong with the database, or None."""
@@ -101,7 +101,3 @@ def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> 
 def instant(text: str) -> datetime:
     """Read an instant as it is stored."""
     return datetime.fromisoformat(text)
-
-
-def _cause(error: SQLAlchemyError) -> str:
-    return " ".join(str(getattr(error, "orig", None) or error).split())

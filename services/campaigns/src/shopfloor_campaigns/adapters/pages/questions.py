@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, func, select
 
 from shopfloor_campaigns.adapters.devices import attributes_of, capabilities_of
-from shopfloor_campaigns.adapters.instants import from_ms
 from shopfloor_campaigns.adapters.tables import (
     ACTIONS,
     AUDIT,
@@ -26,6 +25,7 @@ from shopfloor_campaigns.domain.plan import ANY_HARDWARE
 from shopfloor_campaigns.errors import UnknownError
 from shopfloor_contracts.selectors import Selector
 from shopfloor_kit.database import reading
+from shopfloor_kit.instants import from_ms
 
 CHUNK = 500
 """Devices that are looked at in one query; SQLite takes a bounded number of parameters."""

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
-from shopfloor_campaigns.adapters.instants import to_ms
 from shopfloor_campaigns.adapters.tables import SESSIONS, TOKENS
 from shopfloor_kit.database import reading
+from shopfloor_kit.instants import to_ms
 from shopfloor_kit.tokens import Caller, Role, find_caller
 
 LASTS = timedelta(hours=12)
