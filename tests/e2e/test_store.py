@@ -7,6 +7,7 @@ minutes and wants root, so it runs when it is asked for.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -18,7 +19,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from socket import create_connection, create_server
+from socket import SHUT_RDWR, SHUT_WR, create_connection, create_server
 
 import pytest
 
@@ -224,27 +225,41 @@ class PackageProxy:
 
     def close(self) -> None:
         if self._server is not None:
+            self._server.shutdown(SHUT_RDWR)  # wakes the thread that waits for the next one
             self._server.close()
 
     def _accept(self) -> None:
         while True:
             try:
                 near, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._pass_on, args=(near,), daemon=True).start()
+
+    @classmethod
+    def _pass_on(cls, near) -> None:
+        with near:
+            try:
                 far = create_connection(MIRROR, timeout=60)
             except OSError:
                 return
-            for pair in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=pair, daemon=True).start()
+            with far:
+                back = threading.Thread(target=cls._pump, args=(far, near), daemon=True)
+                back.start()
+                cls._pump(near, far)
+                back.join()
 
     @staticmethod
     def _pump(source, target) -> None:
         try:
             while data := source.recv(65_536):
                 target.sendall(data)
-            target.shutdown(1)
+            target.shutdown(SHUT_WR)
         except OSError:
-            source.close()
-            target.close()
+            # The other way is of no use any more either.
+            for end in (source, target):
+                with contextlib.suppress(OSError):
+                    end.shutdown(SHUT_RDWR)
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +308,7 @@ def test_alerts_reach_the_staff_while_the_wan_is_down_and_the_cloud_after(deploy
         page = browser.new_context(ignore_https_errors=True).new_page()
         page.add_init_script(FIRST_SEEN)
         page.goto(f"https://{deployed.network.device}:8480/")
-        page.get_by_text("manager", exact=True).click()
+        page.fill("#name", "manager")
         page.fill("#pin", PIN)
         page.click("button.main")
         page.wait_for_selector("#alerts")

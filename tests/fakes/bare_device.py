@@ -77,7 +77,8 @@ class BareDevice:
         with self._log.open("ab") as log:
             self._machine = subprocess.Popen(
                 ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", namespace,
-                 "--console=pipe", "-M", self._network.name("device"), "-D", self.root, "-b"],
+                 "--console=pipe", "--resolv-conf=off", "-M", self._network.name("device"),
+                 "-D", self.root, "-b"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         until_s = time.monotonic() + BOOT_S
@@ -135,6 +136,10 @@ class BareDevice:
         rule.write_text(f"{self.user} ALL=(ALL) NOPASSWD: ALL\n")
         rule.chmod(0o440)
         (self.root / "etc" / "hostname").write_text("door\n")
+        # As the installer of Debian leaves it. Who asks for a name else waits for a DNS server.
+        (self.root / "etc" / "hosts").write_text("127.0.0.1 localhost\n127.0.1.1 door\n")
+        (self.root / "etc" / "resolv.conf").unlink(missing_ok=True)
+        (self.root / "etc" / "resolv.conf").touch()
 
     def _name_mirror(self, port: int) -> None:
         sources = self.root / "etc" / "apt" / "sources.list"

@@ -22,9 +22,11 @@ STUBBORN = [
     "print('deaf', flush=True); time.sleep(60)",
 ]
 ORCHESTRATOR = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from shopfloor_demo.processes import Processes
+# A shell's background job ignores it, and so would we.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Processes(Path(sys.argv[1])) as processes:
     print(processes.start("a", ["sleep", "60"]), processes.start("b", ["sleep", "60"]), flush=True)
     time.sleep(60)

@@ -80,13 +80,13 @@ class Machine:
             )
         return Output(ok, said.stdout, said.stderr)
 
-    def must(self, script: str, what: str) -> str:
+    def must(self, script: str, what: str, *, timeout_s: int = COMMAND_S) -> str:
         """Run a script that has to work; return what it printed.
 
         Raises:
             DeviceError: it does not; ``what`` says what for.
         """
-        output = self.run(script)
+        output = self.run(script, timeout_s=timeout_s)
         if not output.ok:
             raise DeviceError(self.device, f"{what}: {output.last_line}")
         return output.stdout

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from shopfloor_provisioning import debian
 from shopfloor_provisioning.errors import WheelhouseError
 from shopfloor_provisioning.machine import Machine
 from shopfloor_provisioning.store import DeviceFile
@@ -60,7 +61,8 @@ def look(machine: Machine, packages: Sequence[str]) -> Facts:
     lines = machine.must(_PROBE, "probe").splitlines()
     said = dict(line.split("=", 1) for line in lines if "=" in line)
     middle = (before + time.time()) / 2
-    missing = _missing(machine, packages) if said.get("apt") else tuple(packages)
+    known = debian.missing_packages(machine, packages) if said.get("apt") else packages
+    missing = tuple(known)
     return Facts(
         system=said.get("system", ""),
         release=said.get("release", ""),
@@ -125,21 +127,13 @@ def judge_wheels(facts: Facts, find: WheelSet | WheelhouseError | None) -> Itera
             )
 
 
-def _missing(machine: Machine, packages: Sequence[str]) -> tuple[str, ...]:
-    if not packages:
-        return ()
-    script = f"""for p in {" ".join(packages)}; do
-      dpkg-query -W -f '${{Status}}' $p 2>/dev/null | grep -q 'ok installed' || echo $p
-    done"""
-    return tuple(machine.must(script, "packages").split())
-
-
 def _can_be_had(machine: Machine, missing: Sequence[str]) -> bool:
     """Fetch the lists of packages: it changes nothing else, and tells whether a server answers."""
     fetch = (
         "apt-get -qq update -o APT::Update::Error-Mode=any -o DPkg::Lock::Timeout=120 "
         "-o Acquire::Retries=1 -o Acquire::http::Timeout=15"
     )
+    debian.await_rest(machine)
     script = f"""for p in {" ".join(missing)}; do
       apt-cache policy $p | sed -n 's/.*Candidate: //p' | grep -qv none || exit 1
     done"""

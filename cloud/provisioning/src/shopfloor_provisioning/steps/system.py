@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pyinfra.operations import apt, server
 
+from shopfloor_provisioning import debian
 from shopfloor_provisioning.layout import Layout
 from shopfloor_provisioning.machine import Machine
 from shopfloor_provisioning.steps.ports import SERVICE, Change
@@ -30,15 +30,6 @@ _GROUPS = ("video", "render", "gpio", "tss")
 """Cameras, accelerators, pins and the TPM, where the system has them."""
 
 
-def missing_packages(machine: Machine, packages: Sequence[str]) -> list[str]:
-    """Return those of ``packages`` that are not installed."""
-    names = " ".join(packages)
-    script = f"""for p in {names}; do
-      dpkg-query -W -f '${{Status}}' $p 2>/dev/null | grep -q 'ok installed' || echo $p
-    done"""
-    return machine.must(script, "packages").split()
-
-
 @dataclass(frozen=True, slots=True)
 class Packages:
     """Packages of Debian or Ubuntu; none is removed, none is upgraded."""
@@ -48,14 +39,16 @@ class Packages:
 
     def look(self, machine: Machine) -> list[Change]:
         """Name those that are missing."""
-        return [Change(f"install {name}") for name in missing_packages(machine, self.packages)]
+        return [
+            Change(f"install {name}") for name in debian.missing_packages(machine, self.packages)
+        ]
 
     def do(self, machine: Machine) -> None:
         """Install them; an installation that was cut is finished first."""
-        machine.must("DEBIAN_FRONTEND=noninteractive dpkg --configure -a", "packages")
+        debian.finish(machine)
         machine.operate(
             apt.packages,
-            packages=missing_packages(machine, self.packages),
+            packages=debian.missing_packages(machine, self.packages),
             update=True,
             cache_time=3600,
             no_recommends=True,
