@@ -171,7 +171,8 @@ check-console: setup ## the staff's console in Chromium, with axe-core from npm 
 	  --prefix var/npm axe-core@4.14.1 || echo "no axe-core at hand: our own checks only"
 	@$(PY)/python -m pytest -q tests/component/shopfloor_edge/test_console_sign_in.py \
 	  tests/component/shopfloor_edge/test_console_now.py tests/component/shopfloor_edge/test_console_browser.py \
-	  tests/component/shopfloor_edge/test_console_figures.py
+	  tests/component/shopfloor_edge/test_console_figures.py \
+	  tests/component/shopfloor_edge/test_console_inspection_browser.py tests/component/shopfloor_edge/test_zones_browser.py
 
 bench-console: setup ## the console's first page, 20 tablets, 10,000 alerts: var/bench/console.json
 	@$(PY)/python tests/perf/bench_console.py
