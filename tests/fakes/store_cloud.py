@@ -88,6 +88,15 @@ class StoreCloud:
         finally:
             connection.close()
 
+    def stored(self, up_to: int) -> int:
+        """Return how many of the first so many numbered events are stored."""
+        connection = sqlite3.connect(f"file:{self.folder / 'ingest.db'}?mode=ro", uri=True)
+        try:
+            query = "SELECT count(DISTINCT seq) FROM events WHERE seq BETWEEN 1 AND ?"
+            return int(connection.execute(query, (up_to,)).fetchone()[0])
+        finally:
+            connection.close()
+
     def doubled(self) -> int:
         """Return how many events are stored more than once."""
         connection = sqlite3.connect(f"file:{self.folder / 'ingest.db'}?mode=ro", uri=True)
