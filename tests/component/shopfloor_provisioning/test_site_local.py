@@ -45,11 +45,11 @@ class Device:
         # Nobody listens on the discard port: the agent keeps trying, which is all it is to do.
         self.store.write_text(STORE.format(port=port))
 
-    def job(self, action):
+    def job(self, action, name="counter-1"):
         return Job(
             action=action,
             store=self.store,
-            device="counter-1",
+            device=name,
             var=self.var,
             places=Places(broker_host="127.0.0.1", broker_port=9, authority=self._pki),
             secrets={"ENTRANCE": SECRET},
@@ -135,3 +135,41 @@ def test_a_process_that_has_ended_is_started_and_no_secret_is_told(device, capfd
     assert file.stat().st_mode & 0o777 == 0o640
     assert SECRET not in "".join(result.model_dump_json() for result in results)
     assert SECRET not in "".join(capfd.readouterr())
+
+
+MORE = """[[devices]]
+name = "{name}"
+{way}
+processes = ["agent"]
+[[devices.cameras]]
+name = "entrance"
+uri = "rtsp://127.0.0.1:9/s"
+"""
+FAR = 'address = "127.0.0.1"\nport = 9\nhost_key = "ssh-ed25519 AAAA"\nuser = "x"'
+
+
+def test_many_devices_are_brought_up_at_once_and_a_bad_one_stops_none(device):
+    names = ["counter-1", "counter-2", "counter-3", "far"]
+    more = [
+        ("counter-2", 'connector = "local"'),
+        ("counter-3", 'connector = "local"'),
+        ("far", FAR),
+    ]
+    text = device.store.read_text() + "".join(MORE.format(name=n, way=w) for n, w in more)
+    device.store.write_text(text)
+    told = []
+
+    jobs = [device.job(Action.APPLY, name) for name in names]
+    results = fleet.work(jobs, lambda name, progress: told.append((name, progress)))
+    ended = fleet.work([device.job(Action.DESTROY, n) for n in names[:3]], lambda *_: None)
+
+    assert [name for name in names if results[name].error] == ["far"]
+    assert "127.0.0.1" in results["far"].error
+    assert all("start" in steps(results[name]) for name in names[:3])
+    order = [name for name, _ in told if name != "far"]
+    assert set(order) == set(names[:3])
+    # At once: none has ended before all have begun.
+    assert max(order.index(n) for n in set(order)) < min(
+        len(order) - order[::-1].index(n) for n in set(order)
+    )
+    assert all(result.error == "" for result in ended.values())
