@@ -38,6 +38,16 @@ def test_a_device_without_a_station_says_so(site):
     assert "No inspection station" in answer.text
 
 
+def test_the_page_is_in_the_menu_where_there_is_a_station(site):
+    client = site.client()
+    before = client.get("/").text
+
+    fill_book(site.state, "p")
+
+    assert 'href="/inspection"' not in before
+    assert 'href="/inspection"' in client.get("/").text
+
+
 def test_the_line_its_parts_and_golden_parts_are_shown(site):
     fill_book(site.state, "p" * 40 + "fr")
 

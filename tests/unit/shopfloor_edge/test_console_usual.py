@@ -116,6 +116,14 @@ def test_the_lines_across_are_round_and_few(largest, round_to, top):
     assert 2 <= len(chart.rows) <= 5
 
 
+@pytest.mark.parametrize("largest", [0, 1, 2, 3, 5, 9])
+def test_lines_of_counts_are_whole(largest):
+    chart = chart_of([Hour(9, largest, None)], str, least_step=1.0)
+
+    assert all(float(row.text).is_integer() for row in chart.rows)
+    assert float(chart.rows[-1].text) >= largest
+
+
 @pytest.mark.parametrize("hour", [0, 12, 23])
 def test_a_day_that_has_just_begun_is_no_single_wide_bar(hour):
     chart = chart_of([Hour(hour, 5.0, None)], str)

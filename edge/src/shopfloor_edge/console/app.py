@@ -26,7 +26,7 @@ from shopfloor_edge.console.deeds import Deeds
 from shopfloor_edge.console.desk import Desk
 from shopfloor_edge.console.guard import Guard
 from shopfloor_edge.console.live import Live
-from shopfloor_edge.console.navigation import places
+from shopfloor_edge.console.navigation import Navigation, places
 from shopfloor_edge.console.people import Staff
 from shopfloor_edge.console.render import Templates
 from shopfloor_edge.console.sessions import Sessions, Tablets
@@ -60,7 +60,8 @@ def build_desk(
     book = AlertBook(state, limits=site.outbox)
     deeds = Deeds(store, book, clock)
     standings = Standings(store, deeds)
-    templates = Templates(site.site, site.time_zone, site.console.languages)
+    navigation = Navigation(state)
+    templates = Templates(site.site, site.time_zone, site.console.languages, navigation.shown)
     watcher = Watcher(
         book,
         deeds,

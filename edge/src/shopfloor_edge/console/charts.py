@@ -50,17 +50,22 @@ class Chart:
 
 
 def chart_of(
-    hours: Sequence[Hour], written: Callable[[float], str], *, round_to: float = 1.0
+    hours: Sequence[Hour],
+    written: Callable[[float], str],
+    *,
+    round_to: float = 1.0,
+    least_step: float = 0.0,
 ) -> Chart:
     """Lay out a day by the hour.
 
     Args:
         written: a value as short as an axis has room for.
         round_to: of which the lines are round multiples: 60 for seconds.
+        least_step: between two lines; 1 where values are written without decimals.
     """
     shown = _padded(hours)
     values = [value for one in hours for value in (one.now, one.usual) if value is not None]
-    step = _step(max([*values, 0.0]) / round_to) * round_to
+    step = max(least_step, _step(max([*values, 0.0]) / round_to) * round_to)
     top = max(1, math.ceil(max([*values, 0.0]) / step)) * step
     room = HEIGHT - TOP - BOTTOM
     slot = (WIDTH - LEFT - RIGHT) / len(shown)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 from shopfloor_edge.console.people import Role
+from shopfloor_edge.errors import JournalError
+from shopfloor_edge.journal.parts import stations_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +42,19 @@ def places() -> tuple[Place, ...]:
     """Return the pages that this installation has."""
     folder = "shopfloor_edge.console.pages"
     return tuple(place for place in PLACES if find_spec(f"{folder}.{place.name}") is not None)
+
+
+class Navigation:
+    """The pages that people are shown: *Inspection* where a station has a book."""
+
+    def __init__(self, state: Path) -> None:
+        self._state, self._has_station = state, False
+
+    def shown(self) -> tuple[Place, ...]:
+        """Return them in their order; a station that comes is seen at the next page."""
+        if not self._has_station:
+            try:
+                self._has_station = bool(stations_of(self._state))
+            except JournalError:
+                self._has_station = False  # nothing has been written here yet
+        return tuple(place for place in places() if place.name != "inspection" or self._has_station)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -16,7 +16,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from shopfloor_edge.console import texts
-from shopfloor_edge.console.navigation import places
+from shopfloor_edge.console.navigation import Place
 from shopfloor_edge.console.people import Person
 
 _HERE = Path(__file__).parent
@@ -41,9 +41,16 @@ class Templates:
     Args:
         site: name of the site, on every page.
         time_zone: IANA name; instants on pages are of the site's clock.
+        places: the pages of the navigation.
     """
 
-    def __init__(self, site: str, time_zone: str, languages: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        site: str,
+        time_zone: str,
+        languages: tuple[str, ...],
+        places: Callable[[], Sequence[Place]],
+    ) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -60,7 +67,7 @@ class Templates:
             "site_name": site,
             "languages": {code: texts.LANGUAGES[code] for code in languages},
             "themes": THEMES,
-            "places": places(),
+            "places": places,
         }
 
     def render(self, template: str, visit: Visit, context: Mapping[str, Any]) -> str:

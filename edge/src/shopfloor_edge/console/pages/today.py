@@ -162,6 +162,7 @@ def _figure(figure: Figure, language: str) -> Shown:
             figure.hours,
             _clock if figure.measure.unit == "duration" else write,
             round_to=60.0 if figure.measure.unit == "duration" else 1.0,
+            least_step=1.0 if figure.measure.unit in ("count", "duration") else 0.0,
         ),
         rows=[
             (
