@@ -342,19 +342,32 @@ def publish_image(rig):
     return rig.cloud.repository.publish(IMAGE, b"image", custom("os", "12.7", hardware=["any"]))
 
 
+SWUPDATE = """echo "$@" > {folder}/called
+[ -e {folder}/deaf ] && exit 3
+touch "$TMPDIR/sockinstctrl"
+exec sleep 60
+"""
+"""SWUpdate listens, and its client hands the image over."""
+
+
 def handler(folder, monkeypatch, name, script):
-    """Put a program of that name first on the path; it notes what it was called with."""
-    program = folder / "bin" / name
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\necho "$@" >> {folder}/called\n{script}\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    """Put programs of those names first on the path; the one that installs runs ``script``."""
+    programs = folder / "bin"
+    programs.mkdir()
+    noting = f'echo "$@" >> {folder}/called\n{script}'
+    scripts = {"rauc": noting}
+    if name == "swupdate":
+        scripts = {"swupdate": SWUPDATE.format(folder=folder), "swupdate-client": noting}
+    for program, text in scripts.items():
+        (programs / program).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / program).chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
     return OsHandler(name, ("-k", "os.pem"))
 
 
 @pytest.mark.parametrize(
     ("name", "called"),
-    [("swupdate", "-k os.pem -i {image}"), ("rauc", "install -k os.pem {image}")],
+    [("swupdate", "-l 3 -k os.pem\n-v {image}"), ("rauc", "install -k os.pem {image}")],
 )
 def test_an_image_of_the_os_is_handed_to_its_program(rig, tmp_path, monkeypatch, name, called):
     rig.os_handler = handler(tmp_path, monkeypatch, name, "exit 0")
@@ -370,6 +383,18 @@ def test_an_image_of_the_os_is_handed_to_its_program(rig, tmp_path, monkeypatch,
     assert (execution, finished) == ("closed", "success")
     assert f"installed by {name}" in details
     assert [report["phase"] for report in rig.cloud.evidence("1")] == ["committed"]
+
+
+def test_a_swupdate_that_does_not_start_is_told(rig, tmp_path, monkeypatch):
+    rig.os_handler = handler(tmp_path, monkeypatch, "swupdate", "exit 0")
+    (tmp_path / "deaf").touch()
+    publish_image(rig)
+    rig.updater = rig.boot()
+    rig.cloud.offer("1", IMAGE)
+
+    rig.step(4)
+
+    assert "swupdate does not start" in rig.ending("1")[2]
 
 
 def test_an_image_that_its_program_refuses_is_rejected_with_what_it_said(
