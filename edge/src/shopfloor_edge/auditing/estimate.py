@@ -20,7 +20,7 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 from shopfloor_edge.auditing.scores import Score
 
@@ -69,8 +69,8 @@ def estimate(judged: Sequence[Judged], level: float = LEVEL) -> Estimate:
     ratio = float((weights * agreed).sum() / (weights * items).sum())
     effective = _effective(weights, items, agreed - ratio * items, strata=strata, ratio=ratio)
     freedom = max(1, len(judged) - number)
-    z = float(stats.norm.ppf(0.5 + level / 2))
-    t = float(stats.t.ppf(0.5 + level / 2, freedom))
+    z = float(ndtri(0.5 + level / 2))
+    t = float(stdtrit(freedom, 0.5 + level / 2))
     effective *= (z / t) ** 2
     low, high = wilson(ratio, effective, z)
     seen = float(sum(w * one.score.seen for w, one in zip(weights, judged, strict=True)))

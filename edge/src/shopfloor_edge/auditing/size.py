@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from scipy import stats
+from scipy.special import ndtri
 
 from shopfloor_edge.auditing.estimate import LEVEL, wilson
 
@@ -22,7 +22,7 @@ def clips_needed(
         design: what unequal weights and whole clips cost beside independent items; 2 is about
             what sets of forty cost on simulated days (``docs/audits.md``).
     """
-    z = float(stats.norm.ppf(0.5 + LEVEL / 2))
+    z = float(ndtri(0.5 + LEVEL / 2))
 
     def wide(clips: int) -> bool:
         low, high = wilson(accuracy, clips * items_per_clip / design, z)
