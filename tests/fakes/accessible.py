@@ -33,7 +33,9 @@ _PALE = """() => {
   for (const e of document.querySelectorAll("body *")) {
     const said = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
     if (!said || !e.checkVisibility()) continue;
-    const [a, b] = [light(rgb(getComputedStyle(e).color)), light(behind(e))];
+    const style = getComputedStyle(e);
+    const ink = e.namespaceURI.endsWith("svg") ? style.fill : style.color;
+    const [a, b] = [light(rgb(ink)), light(behind(e))];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (ratio < 4.5) found.push("pale: " + ratio.toFixed(2) + " " + e.outerHTML.slice(0, 160));
   }
