@@ -59,8 +59,8 @@ def test_children_end_with_an_orchestrator_that_is_ended(orchestrator, number):
 
     popen.send_signal(number)
 
-    popen.wait(timeout=30)
-    wait_until(lambda: all(map(gone, children)), timeout_s=15, what="end of the children")
+    popen.wait(timeout=10)
+    wait_until(lambda: all(map(gone, children)), timeout_s=5, what="end of the children")
 
 
 def test_an_exception_leaves_no_process_behind(tmp_path):
