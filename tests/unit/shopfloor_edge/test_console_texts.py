@@ -11,7 +11,7 @@ import shopfloor_edge.console
 from shopfloor_contracts.rules import Metric
 from shopfloor_edge.cameras import health
 from shopfloor_edge.console import texts
-from shopfloor_edge.console.navigation import places
+from shopfloor_edge.console.navigation import PLACES
 
 CONSOLE = Path(shopfloor_edge.console.__file__).parent
 TEMPLATES = sorted((CONSOLE / "templates").glob("*"))
@@ -59,7 +59,7 @@ def test_what_is_wrong_with_a_picture_is_said_in_each_language():
 
 
 def test_every_page_of_the_navigation_has_a_title():
-    assert all(texts.has(f"{place.name}.title") for place in places())
+    assert all(texts.has(f"{place.name}.title") for place in PLACES)
 
 
 def test_a_text_is_chosen_by_its_count():

@@ -26,7 +26,7 @@ from shopfloor_edge.console.deeds import Deeds
 from shopfloor_edge.console.desk import Desk
 from shopfloor_edge.console.guard import Guard
 from shopfloor_edge.console.live import Live
-from shopfloor_edge.console.navigation import Navigation, places
+from shopfloor_edge.console.navigation import PLACES, Navigation
 from shopfloor_edge.console.people import Staff
 from shopfloor_edge.console.render import Templates
 from shopfloor_edge.console.sessions import Sessions, Tablets
@@ -91,7 +91,7 @@ def build_desk(
 
 
 def build_app(desk: Desk) -> FastAPI:
-    """Return the application: the guard, and every page that is installed."""
+    """Return the application: the guard, and every page."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -101,7 +101,7 @@ def build_app(desk: Desk) -> FastAPI:
         await asyncio.to_thread(desk.watcher.stop)
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    for name in ("files", "sign_in", "push", *(place.name for place in places())):
+    for name in ("files", "sign_in", "push", *(place.name for place in PLACES)):
         module = import_module(f"shopfloor_edge.console.pages.{name}")
         app.include_router(module.router(desk))
     app.add_exception_handler(HTTPException, _sorry(desk))

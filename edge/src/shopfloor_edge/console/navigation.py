@@ -1,9 +1,8 @@
-"""The pages in the order of the navigation; one without a module is not shown."""
+"""The pages in the order of the navigation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from shopfloor_edge.console.people import Role
@@ -38,12 +37,6 @@ PLACES = (
 )
 
 
-def places() -> tuple[Place, ...]:
-    """Return the pages that this installation has."""
-    folder = "shopfloor_edge.console.pages"
-    return tuple(place for place in PLACES if find_spec(f"{folder}.{place.name}") is not None)
-
-
 class Navigation:
     """The pages that people are shown: *Inspection* where a station has a book."""
 
@@ -57,4 +50,4 @@ class Navigation:
                 self._has_station = bool(stations_of(self._state))
             except JournalError:
                 self._has_station = False  # nothing has been written here yet
-        return tuple(place for place in places() if place.name != "inspection" or self._has_station)
+        return tuple(place for place in PLACES if place.name != "inspection" or self._has_station)

@@ -53,7 +53,7 @@ def measured_of(state: Path, camera: str, basis: LedgerRow) -> dict[tuple[str, s
 
 
 def _rows(connection: sqlite3.Connection, camera: str) -> list[_Row]:
-    # The table comes with the page Audit; a device without it has measured nothing.
+    # Vision of an earlier version made no such table: nothing is measured there.
     known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'audited'").fetchone()
     if known is None:
         return []
